@@ -50,9 +50,7 @@ if hasattr(os, "register_at_fork"):
 _VERSION_AND_VARIANT = (0x7 << 76) | (0b10 << 62)
 
 
-def _new_id(
-    time_ns: Callable[[], int] = time.time_ns, getrandbits: Callable[[int], int] = _random.getrandbits
-) -> str:
+def _new_id(time_ns: Callable[[], int] = time.time_ns, getrandbits: Callable[[int], int] = _random.getrandbits) -> str:
     milliseconds, rest = divmod(time_ns(), 1_000_000)
     fraction = (rest << 12) // 1_000_000
     return "%032x" % (milliseconds << 80 | _VERSION_AND_VARIANT | fraction << 64 | getrandbits(62))

@@ -9,7 +9,17 @@ from typing import Any, ParamSpec, TypeVar
 
 from .events import Kind
 
-__all__ = ["OpenStep", "add_ambient", "carry", "current_labels", "current_step", "enter", "innermost", "labels", "leave"]
+__all__ = [
+    "OpenStep",
+    "add_ambient",
+    "carry",
+    "current_labels",
+    "current_step",
+    "enter",
+    "innermost",
+    "labels",
+    "leave",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")

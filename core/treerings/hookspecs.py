@@ -10,10 +10,10 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
-    from .records import Step, Workflow
     from .events import StepStarted
     from .prices import Price
     from .recorder import Recorder
+    from .records import Step, Workflow
     from .registry import Integration, Processor, StoreFactory
 
 __all__ = ["hookimpl", "hookspec"]

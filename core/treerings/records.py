@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -125,6 +125,14 @@ class Totals:
         if step.counted and step.cost_usd is not None:
             self.cost_usd += step.cost_usd
         self.unpriced_calls += step.unpriced
+
+    def merge(self, other: Totals) -> None:
+        """Add another's sums to these."""
+        for name in _SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+_SUMS = tuple(field.name for field in fields(Totals) if field.name != "key")
 
 
 @dataclass(slots=True, kw_only=True)

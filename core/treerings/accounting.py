@@ -1,0 +1,86 @@
+"""What a model call cost: the price of what it used, and an estimate where its provider said nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .events import LEAF_KINDS, Status
+from .records import Step
+from .registry import Registry
+
+if TYPE_CHECKING:
+    from .prices import Price, PriceBook
+    from .tokens import Calibrator
+
+__all__ = ["Accountant"]
+
+logger = logging.getLogger("treerings")
+
+
+class Accountant:
+    """Completes model calls on the worker: tokens that the provider did not report, then the cost.
+
+    Tables load at the first call that needs them. A failure here leaves the step as it is, cost unknown.
+    """
+
+    def __init__(self, registry: Registry, open_prices: Callable[[], PriceBook]) -> None:
+        self._registry = registry
+        self._open_prices = open_prices
+        self._prices: PriceBook | None = None
+        self._calibrator: Calibrator | None = None
+        self._warned = False
+
+    def __call__(self, step: Step) -> None:
+        try:
+            if step.kind in LEAF_KINDS and (step.usage is None or step.usage.total_tokens is None):
+                self._estimate(step)
+            if step.usage is not None:
+                self._price(step)
+        except Exception as error:  # the run goes on, the cost stays unknown
+            if not self._warned:
+                self._warned = True
+                logger.error("The cost of a step could not be worked out (said once)", exc_info=error)
+
+    def _estimate(self, step: Step) -> None:
+        """Mark what we count ourselves: a call that ended well or was cut, with text to count and no reported usage."""
+        if step.status is Status.ERROR and step.output is None:
+            return  # nothing says that the provider billed anything
+        if step.input is None and step.output is None:
+            return
+        if step.usage is not None and step.usage.cache_hit:
+            return
+        from .tokens import estimate_usage
+
+        estimate = estimate_usage(
+            model=step.model,
+            input=step.input,
+            output=step.output,
+            count=self._count_hook(),
+            calibrator=self._calibrator,
+        )
+        if estimate is None:
+            return
+        step.usage, method = estimate
+        step.estimated = True
+        step.attributes = {**step.attributes, "token_count_method": method}
+
+    def _count_hook(self) -> Callable[[str | None, str], int | None] | None:
+        if not self._registry.implemented("count_tokens"):
+            return None
+        return lambda model, text: self._registry.ask("count_tokens", model=model, text=text)
+
+    def _price(self, step: Step) -> None:
+        price: Price | None = None
+        if self._registry.implemented("price_usage"):
+            price = self._registry.ask("price_usage", step=step)
+        if price is None and step.kind in LEAF_KINDS:
+            if self._prices is None:
+                self._prices = self._open_prices()
+            usage = step.usage
+            assert usage is not None
+            price = self._prices.price(usage, model=step.model, provider=step.provider, at=step.started_ns)
+        if price is not None:
+            step.cost_usd = price.cost_usd
+            step.price = price.as_dict()

@@ -1,0 +1,356 @@
+"""Steps of the user's own code: a context manager and a decorator."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextvars import Token
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+from . import runtime
+from .context import OpenStep, current_step, enter, leave
+from .events import Kind, Status
+from .usage import Usage
+
+__all__ = ["StepContext", "step"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SOURCE = "user"
+
+
+class StepContext:
+    """One step of own code, for `with` and `async with`; as a decorator it makes a new one for every call.
+
+    Inside, `set` says more about the step. The step ends `ok`, `error` with the exception that passes through, or
+    `cancelled` when that is `CancelledError`, `GeneratorExit` or `KeyboardInterrupt`. The exception goes on.
+    """
+
+    __slots__ = (
+        "_attributes",
+        "_input",
+        "_kind",
+        "_model",
+        "_name",
+        "_output",
+        "_provider",
+        "_step",
+        "_token",
+        "_usage",
+    )
+
+    def __init__(
+        self,
+        kind: Kind,
+        name: str | None,
+        *,
+        input: Any = None,
+        model: str | None = None,
+        provider: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._kind = kind
+        self._name = name
+        self._input = input
+        self._model = model
+        self._provider = provider
+        self._attributes = dict(attributes) if attributes else None
+        self._output: Any = None
+        self._usage: Usage | None = None
+        self._step: OpenStep | None = None
+        self._token: Token[OpenStep | None] | None = None
+
+    # -- as a context ---------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> StepContext:
+        recorder = runtime.recorder()
+        if recorder.enabled:
+            self._step = recorder.start(
+                self._kind,
+                self._name or str(self._kind),
+                source=SOURCE,
+                parent=current_step(),
+                input=None if self._input is None else recorder.snapshot(self._input),
+                model=self._model,
+                provider=self._provider,
+                attributes=None if self._attributes is None else recorder.snapshot(self._attributes),
+            )
+            self._attributes = None
+            self._token = enter(self._step)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            leave(self._token)
+            self._token = None
+        self._finish(error)
+
+    async def __aenter__(self) -> StepContext:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+    def set(
+        self,
+        *,
+        input: Any = None,
+        output: Any = None,
+        model: str | None = None,
+        provider: str | None = None,
+        usage: Usage | None = None,
+        name: str | None = None,
+        **attributes: Any,
+    ) -> None:
+        """Say more about the step while it runs; attributes are kept beside what was said before."""
+        if output is not None:
+            self._output = output
+        if usage is not None:
+            self._usage = usage
+        step = self._step
+        if step is None or step.ended:
+            return
+        if input is not None or model or provider or name or attributes:
+            recorder = runtime.recorder()
+            recorder.update(
+                step,
+                name=name,
+                model=model,
+                provider=provider,
+                input=None if input is None else recorder.snapshot(input),
+                attributes=recorder.snapshot(attributes) if attributes else None,
+            )
+
+    @property
+    def id(self) -> str | None:
+        """The step's id; None while nothing is recorded."""
+        return None if self._step is None else self._step.id
+
+    @property
+    def workflow_id(self) -> str | None:
+        """The id of the workflow that the step is part of; None while nothing is recorded."""
+        return None if self._step is None else self._step.workflow_id
+
+    def _finish(self, error: BaseException | None) -> None:
+        step = self._step
+        if step is None:
+            return
+        recorder = runtime.recorder()
+        recorder.end(
+            step,
+            status=_status_of(error),
+            output=None if self._output is None else recorder.snapshot(self._output),
+            usage=self._usage,
+            error=error,
+        )
+
+    # -- as a decorator -------------------------------------------------------------------------------------------
+
+    def __call__(self, function: F) -> F:
+        wrap: Callable[[Callable[..., Any], Callable[..., StepContext]], Callable[..., Any]]
+        if inspect.isasyncgenfunction(function):
+            wrap = _wrap_async_generator
+        elif inspect.isgeneratorfunction(function):
+            wrap = _wrap_generator
+        elif inspect.iscoroutinefunction(function):
+            wrap = _wrap_coroutine
+        else:
+            wrap = _wrap_function
+        signature = _signature(function)
+
+        def fresh(args: tuple[Any, ...], kwargs: dict[str, Any]) -> StepContext:
+            return StepContext(
+                self._kind,
+                self._name or function.__qualname__.rpartition("<locals>.")[2],
+                input=_arguments(signature, args, kwargs) if self._input is None else self._input,
+                model=self._model,
+                provider=self._provider,
+                attributes=self._attributes,
+            )
+
+        wrapper = wrap(function, fresh)
+        return functools.wraps(function)(wrapper)  # type: ignore[return-value]  # the wrapper has the function's signature
+
+
+@overload
+def step(kind: F) -> F: ...
+@overload
+def step(
+    kind: Kind | str = ...,
+    name: str | None = ...,
+    *,
+    input: Any = ...,
+    model: str | None = ...,
+    provider: str | None = ...,
+    attributes: Mapping[str, Any] | None = ...,
+) -> StepContext: ...
+def step(
+    kind: Any = Kind.CHAIN,
+    name: str | None = None,
+    *,
+    input: Any = None,
+    model: str | None = None,
+    provider: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> Any:
+    """A step of your own code, in the tree of whatever encloses it.
+
+    `with step("task", "plan") as s: ...` or `@step("tool")` on a function, coroutine function, generator or
+    asynchronous generator; a decorated call records its arguments and its result, a generator the number of items.
+    A generator's step lasts until it is exhausted; one that is closed early ends `cancelled`. `kind` is one of
+    `treerings.Kind`; `model`, `provider` and `s.set(usage=...)` make an own model call (`kind="llm"`) count and cost.
+    Raises `ValueError` for an unknown kind.
+    """
+    if callable(kind) and not isinstance(kind, str):
+        return StepContext(Kind.CHAIN, None)(kind)
+    try:
+        kind = Kind(kind)
+    except ValueError:
+        raise ValueError(f"No kind of step {kind!r}. Choose from: {', '.join(Kind)}.") from None
+    return StepContext(kind, name, input=input, model=model, provider=provider, attributes=attributes)
+
+
+def _status_of(error: BaseException | None) -> Status:
+    if error is None:
+        return Status.OK
+    if isinstance(error, GeneratorExit | KeyboardInterrupt):
+        return Status.CANCELLED
+    asyncio = sys.modules.get("asyncio")  # whoever raises its CancelledError has imported it
+    if asyncio is not None and isinstance(error, asyncio.CancelledError):
+        return Status.CANCELLED
+    return Status.ERROR
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):  # some builtins have none
+        return None
+
+
+def _arguments(signature: inspect.Signature | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    if signature is None:
+        return {"args": args, **kwargs}
+    try:
+        given = dict(signature.bind(*args, **kwargs).arguments)
+    except TypeError:  # the call itself will say what is wrong
+        return {"args": args, **kwargs}
+    given.pop("self", None)
+    given.pop("cls", None)
+    return given
+
+
+def _wrap_function(function: Callable[..., Any], fresh: Callable[..., StepContext]) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        with fresh(args, kwargs) as context:
+            result = function(*args, **kwargs)
+            context._output = result
+            return result
+
+    return wrapper
+
+
+def _wrap_coroutine(function: Callable[..., Any], fresh: Callable[..., StepContext]) -> Callable[..., Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        with fresh(args, kwargs) as context:
+            result = await function(*args, **kwargs)
+            context._output = result
+            return result
+
+    return wrapper
+
+
+def _wrap_generator(function: Callable[..., Any], fresh: Callable[..., StepContext]) -> Callable[..., Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        generator = function(*args, **kwargs)
+        with _Pausing(fresh(args, kwargs)) as pausing:
+            resume: Callable[[], Any] = generator.__next__
+            while True:
+                try:
+                    item = pausing.run(resume)
+                except StopIteration as stop:
+                    return stop.value
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    pausing.run(generator.close)
+                    raise
+                except BaseException as error:
+                    resume = functools.partial(generator.throw, error)
+                else:
+                    resume = generator.__next__ if sent is None else functools.partial(generator.send, sent)
+
+    return wrapper
+
+
+def _wrap_async_generator(function: Callable[..., Any], fresh: Callable[..., StepContext]) -> Callable[..., Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        generator = function(*args, **kwargs)
+        with _Pausing(fresh(args, kwargs)) as pausing:
+            resume: Callable[[], Any] = generator.__anext__
+            while True:
+                try:
+                    item = await pausing.run_async(resume)
+                except StopAsyncIteration:
+                    return
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    await pausing.run_async(generator.aclose)
+                    raise
+                except BaseException as error:
+                    resume = functools.partial(generator.athrow, error)
+                else:
+                    resume = generator.__anext__ if sent is None else functools.partial(generator.asend, sent)
+
+    return wrapper
+
+
+class _Pausing:
+    """A step that is the current one only while its generator runs, not while its consumer does."""
+
+    __slots__ = ("_context", "_items", "_step")
+
+    def __init__(self, context: StepContext) -> None:
+        self._context = context
+        self._items = 0
+        self._step: OpenStep | None = None
+
+    def __enter__(self) -> _Pausing:
+        self._context.__enter__()
+        self._step = self._context._step
+        if self._context._token is not None:
+            leave(self._context._token)
+            self._context._token = None
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        self._context._output = {"items": self._items}
+        self._context._finish(error)
+
+    def run(self, resume: Callable[[], Any]) -> Any:
+        token = None if self._step is None else enter(self._step)
+        try:
+            item = resume()
+            self._items += 1
+            return item
+        finally:
+            if token is not None:
+                leave(token)
+
+    async def run_async(self, resume: Callable[[], Any]) -> Any:
+        token = None if self._step is None else enter(self._step)
+        try:
+            item = await resume()
+            self._items += 1
+            return item
+        finally:
+            if token is not None:
+                leave(token)

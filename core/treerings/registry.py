@@ -1,0 +1,327 @@
+"""The plugin manager: loads plugins one by one, tells them things one by one, knows what they contribute."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import pluggy
+
+from . import hookspecs
+from .errors import ConfigError, MissingPackage, StopWorkflow, UnknownName
+from .records import Step
+from .store import Store
+
+__all__ = ["Integration", "PluginInfo", "Processor", "Registry", "StoreFactory"]
+
+logger = logging.getLogger("treerings")
+
+StoreFactory: TypeAlias = Callable[[str], Store]
+"""A function of a URL that opens the store there, or raises `StoreError`."""
+
+Processor: TypeAlias = Callable[[Step], None]
+"""A function that changes a step in place, before plugins and stores see it."""
+
+ENTRY_POINTS = "treerings"
+
+
+class IntegrationModule(Protocol):
+    """What the module behind an `Integration` offers. It may import its framework."""
+
+    def instrument(self) -> None:
+        """Capture every run of the framework in this process; a second call does nothing."""
+
+    def uninstrument(self) -> None:
+        """Undo `instrument`."""
+
+    def probe(self, base_url: str) -> None:
+        """Run a small agent with one tool call against the OpenAI-compatible server at `base_url`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integration:
+    """A framework that can be captured."""
+
+    name: str
+    """What `treerings.instrument()` calls it, and the `source` of its steps."""
+    package: str
+    """The import name of the framework: it is there when Python can find this."""
+    extra: str
+    """The extra of treerings that installs it."""
+    module: str
+    """The import name of an `IntegrationModule`."""
+    expected: tuple[str, ...] = ("agent", "llm", "tool")
+    """The kinds that its probe must record."""
+    probe_needs: tuple[str, ...] = ()
+    """Import names of further packages that the probe needs."""
+
+    @property
+    def installed(self) -> bool:
+        return found(self.package)
+
+    @property
+    def install_hint(self) -> str:
+        return f"pip install 'treerings[{self.extra}]'"
+
+    def load(self) -> IntegrationModule:
+        """Import the module; raises `MissingPackage` that ends with the line to type."""
+        if not self.installed:
+            raise MissingPackage(f"{self.name} needs {self.package}, which is not installed. Type: {self.install_hint}")
+        module: Any = importlib.import_module(self.module)
+        return module  # type: ignore[no-any-return]
+
+
+@dataclass(slots=True, kw_only=True)
+class PluginInfo:
+    """An installed plugin, loaded or not."""
+
+    name: str
+    distribution: str | None = None
+    version: str | None = None
+    hooks: tuple[str, ...] = ()
+    contributes: list[str] = field(default_factory=list)
+    problem: str | None = None
+    """Why it does not work, or None."""
+
+
+class Registry:
+    """The plugins of one process. Plugins load at the first use of anything that they may contribute."""
+
+    def __init__(self, *, disabled: Iterable[str] = (), entry_points: bool = True) -> None:
+        self.manager = pluggy.PluginManager("treerings")
+        self.manager.add_hookspecs(hookspecs)
+        self.hook = self.manager.hook
+        self.infos: dict[str, PluginInfo] = {}
+        self.integrations: dict[str, Integration] = {}
+        self.stores: dict[str, StoreFactory] = {}
+        self.processors: dict[str, Processor] = {}
+        self._contributors: dict[tuple[str, str], str] = {}
+        self._disabled = frozenset(disabled)
+        self._entry_points = entry_points
+        self._history: dict[str, dict[str, Any]] = {}
+        self._loaded = False
+        self._lock = threading.RLock()
+
+    # -- loading --------------------------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Load the installed plugins, once; a broken one is reported in `plugins` and the rest works."""
+        if self._loaded:
+            return
+        with self._lock:
+            if self._loaded:
+                return
+            if self._entry_points:
+                for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+                    self._load_entry(entry)
+            self._loaded = True
+
+    def _load_entry(self, entry: importlib.metadata.EntryPoint) -> None:
+        info = PluginInfo(name=entry.name)
+        if entry.dist is not None:
+            info.distribution, info.version = entry.dist.name, entry.dist.version
+        if entry.name in self._disabled:
+            info.problem = "disabled by the setting disabled_plugins"
+            self.infos.setdefault(entry.name, info)
+            return
+        try:
+            plugin = entry.load()
+        except Exception as error:  # somebody else's import: anything may happen
+            info.problem = f"cannot be loaded: {type(error).__name__}: {error}"
+            self.infos.setdefault(entry.name, info)
+            logger.error("Plugin %r (%s) cannot be loaded: %s", entry.name, entry.value, error, exc_info=error)
+            return
+        self._register(plugin, entry.name, info)
+
+    def register(self, plugin: object, name: str | None = None) -> str:
+        """Add a plugin: a module or an object with functions marked `hookimpl`; its name is given back.
+
+        Raises `ConfigError` when the name is taken, or when a hook of the plugin does not fit its specification.
+        """
+        name = name or getattr(plugin, "__name__", None) or f"{type(plugin).__name__}-{id(plugin):x}"
+        info = PluginInfo(name=name)
+        self._register(plugin, name, info)
+        if info.problem is not None:
+            if self.infos.get(name) is info:
+                del self.infos[name]
+            raise ConfigError(f"Plugin {name!r}: {info.problem}")
+        return name
+
+    def unregister(self, name: str) -> None:
+        """Remove a plugin and what it contributed; raises `UnknownName`."""
+        with self._lock:
+            if not self.manager.has_plugin(name):
+                raise UnknownName(f"No plugin named {name!r}. Loaded: {', '.join(sorted(self.infos)) or 'none'}.")
+            self.manager.unregister(name=name)
+            del self.infos[name]
+            for (kind, key), owner in list(self._contributors.items()):
+                if owner == name:
+                    del self._contributors[kind, key]
+                    getattr(self, kind).pop(key, None)
+
+    def _register(self, plugin: object, name: str, info: PluginInfo) -> None:
+        with self._lock:
+            if self.manager.has_plugin(name) or self.manager.is_registered(plugin):
+                other = self.infos.get(name)
+                origin = f" (of {other.distribution})" if other is not None and other.distribution else ""
+                info.problem = f"two plugins are named {name!r}: the one loaded first{origin} is used"
+                self.infos.setdefault(f"{name} ({info.distribution or 'second'})", info)
+                return
+            try:
+                self.manager.register(plugin, name)
+            except Exception as error:  # pluggy leaves a half-registered plugin behind
+                self._forget(plugin, name)
+                info.problem = f"cannot be registered: {error}"
+                self.infos[name] = info
+                logger.error("Plugin %r cannot be registered: %s", name, error)
+                return
+            self.infos[name] = info
+            callers = self.manager.get_hookcallers(plugin) or []
+            misspelt = sorted(caller.name for caller in callers if not caller.has_spec())
+            info.hooks = tuple(sorted(caller.name for caller in callers if caller.has_spec()))
+            if misspelt:
+                known = ", ".join(sorted(name for name in vars(hookspecs) if hasattr(self.hook, name)))
+                info.problem = f"no hook is called {', '.join(misspelt)}. Hooks: {known}"
+                logger.error("Plugin %r: %s", name, info.problem)
+            self._contribute(plugin, name, info)
+            for hook_name, arguments in self._history.items():
+                for implementation in getattr(self.hook, hook_name).get_hookimpls():
+                    if implementation.plugin is plugin:
+                        self._call(implementation, hook_name, arguments)
+
+    def _forget(self, plugin: object, name: str) -> None:
+        try:
+            self.manager.unregister(plugin, name)
+        except Exception:  # it never got as far as being registered
+            logger.debug("Plugin %r was not registered", name)
+
+    def _contribute(self, plugin: object, name: str, info: PluginInfo) -> None:
+        def keep(kind: str, key: str, value: object) -> None:
+            owner = self._contributors.get((kind, key))
+            if owner is not None and owner != name:
+                raise ConfigError(f"plugins {owner!r} and {name!r} both register {kind[:-1]} {key!r}")
+            self._contributors[kind, key] = name
+            getattr(self, kind)[key] = value
+            info.contributes.append(f"{kind[:-1]} {key}")
+
+        contributions: dict[str, Callable[..., None]] = {
+            "register_integrations": lambda item: keep("integrations", item.name, item),
+            "register_stores": lambda scheme, factory: keep("stores", scheme, factory),
+            "register_processors": lambda key, function: keep("processors", key, function),
+        }
+        for hook_name, register in contributions.items():
+            implementation = getattr(plugin, hook_name, None)
+            if implementation is None or hook_name not in info.hooks:
+                continue
+            try:
+                implementation(register)
+            except Exception as error:  # the plugin's code
+                info.problem = f"{hook_name} failed: {error}"
+                logger.error("Plugin %r: %s", name, info.problem, exc_info=error)
+
+    # -- asking and telling ---------------------------------------------------------------------------------------
+
+    def tell(self, hook_name: str, **arguments: Any) -> None:
+        """Call a told hook, each plugin on its own: one that raises is logged under its name, the others still run.
+
+        What a historic hook was told, plugins that register later are told then.
+        """
+        caller = getattr(self.hook, hook_name)
+        if caller.is_historic():
+            self._history[hook_name] = arguments
+        for implementation in reversed(caller.get_hookimpls()):
+            self._call(implementation, hook_name, arguments)
+
+    def ask(self, hook_name: str, **arguments: Any) -> Any:
+        """The first answer of an asked hook that is not None; a plugin that raises is logged and passed over."""
+        for implementation in reversed(getattr(self.hook, hook_name).get_hookimpls()):
+            answer = self._call(implementation, hook_name, arguments)
+            if answer is not None:
+                return answer
+        return None
+
+    def guard(self, hook_name: str, **arguments: Any) -> None:
+        """Call a guard hook: `StopWorkflow` goes through to the caller, anything else is logged."""
+        for implementation in reversed(getattr(self.hook, hook_name).get_hookimpls()):
+            self._call(implementation, hook_name, arguments, StopWorkflow)
+
+    def forget_history(self) -> None:
+        """Let go of what historic hooks were told: the recorder that they were told of is closed."""
+        self._history.clear()
+
+    def _call(
+        self,
+        implementation: pluggy.HookImpl,
+        hook_name: str,
+        arguments: dict[str, Any],
+        let_through: type[BaseException] | tuple[()] = (),
+    ) -> Any:
+        try:
+            return implementation.function(*(arguments[name] for name in implementation.argnames))
+        except let_through:
+            raise
+        except Exception as error:  # the plugin's code: in full the first time, in the list of plugins from then on
+            info = self.infos.get(implementation.plugin_name)
+            if info is None or info.problem is None:
+                logger.error("Plugin %r failed in %s", implementation.plugin_name, hook_name, exc_info=error)
+            if info is not None:
+                info.problem = f"{hook_name} failed: {type(error).__name__}: {error}"
+            return None
+
+    def implemented(self, hook_name: str) -> bool:
+        """Whether any plugin implements this hook."""
+        return bool(getattr(self.hook, hook_name).get_hookimpls())
+
+    # -- what there is --------------------------------------------------------------------------------------------
+
+    def plugins(self) -> list[PluginInfo]:
+        """Every installed plugin, by name."""
+        self.load()
+        return sorted(self.infos.values(), key=lambda info: info.name)
+
+    def integration(self, name: str) -> Integration:
+        """The integration with this name; raises `UnknownName` that lists those installed."""
+        self.load()
+        try:
+            return self.integrations[name]
+        except KeyError:
+            known = ", ".join(sorted(self.integrations)) or "none"
+            raise UnknownName(f"No integration named {name!r}. Installed: {known}.") from None
+
+    def open_store(self, url: str) -> Store:
+        """Open the store at a URL (`sqlite:///runs.db`, `jsonl:///folder`) or at the path of an SQLite file.
+
+        Raises `UnknownName` for a scheme that nobody registered, `StoreError` when the store cannot be opened.
+        """
+        self.load()
+        url = url.strip()
+        scheme, separator, _ = url.partition("://")
+        if not separator:
+            scheme, url = "sqlite", f"sqlite:///{url}"
+        base = scheme.partition("+")[0]
+        factory = self.stores.get(scheme) or self.stores.get(base)
+        if factory is None:
+            raise UnknownName(
+                f"No store named {base!r} (in {_without_password(url)!r}). Installed: {', '.join(sorted(self.stores)) or 'none'}."
+            )
+        return factory(url)
+
+
+def found(package: str) -> bool:
+    """Whether Python could import this package, without importing it."""
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _without_password(url: str) -> str:
+    head, separator, tail = url.partition("@")
+    if not separator:
+        return url
+    return f"{head.rpartition(':')[0]}:***@{tail}"

@@ -1,0 +1,217 @@
+"""The process-wide recorder: made from the settings at first use, flushed at exit, renewed after a fork."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import threading
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from .accounting import Accountant
+from .delivery import Delivery
+from .errors import ConfigError
+from .privacy import ContentPolicy
+from .recorder import FlushReport, Recorder
+from .registry import Registry
+from .spool import Spool
+from .store import Store
+
+if TYPE_CHECKING:
+    from .prices import PriceBook
+    from .settings import Settings
+
+__all__ = [
+    "configure",
+    "disable",
+    "enable",
+    "flush",
+    "open_store",
+    "recorder",
+    "recorder_from",
+    "register",
+    "registry",
+    "settings",
+    "unregister",
+    "use_recorder",
+]
+
+logger = logging.getLogger("treerings")
+
+_lock = threading.RLock()
+_recorder: Recorder | None = None
+_registry: Registry | None = None
+_settings: Settings | None = None
+
+
+def registry() -> Registry:
+    """The plugins of this process."""
+    global _registry
+    with _lock:
+        if _registry is None:
+            _registry = Registry(disabled=settings().disabled_plugins)
+        return _registry
+
+
+def settings() -> Settings:
+    """The settings of this process. What is wrong in them is logged, and the defaults are used instead."""
+    global _settings
+    with _lock:
+        if _settings is None:
+            from .settings import Settings, load_settings
+
+            try:
+                _settings = load_settings()
+            except ConfigError as error:
+                logger.error("%s The defaults are used instead.", error)
+                _settings = Settings.model_construct()
+        return _settings
+
+
+def recorder() -> Recorder:
+    """The recorder of this process, made from the settings when it is first asked for."""
+    if _recorder is not None:
+        return _recorder
+    with _lock:
+        if _recorder is None:
+            registry().load()
+            use_recorder(recorder_from(settings()))
+            _flush_when_multiprocessing_ends()
+        assert _recorder is not None
+        return _recorder
+
+
+def recorder_from(settings: Settings, *, registry: Registry | None = None, **more: Any) -> Recorder:
+    """A recorder with these settings; `more` goes to `Recorder`."""
+    plugins = registry or globals()["registry"]()
+
+    def open_prices() -> PriceBook:
+        from .prices import PriceBook
+
+        return PriceBook(settings.prices)
+
+    def delivery() -> Delivery:
+        from .settings import data_dir
+
+        name = blake2b(settings.store.encode(), digest_size=8).hexdigest()
+        spool = Spool(data_dir() / "spool" / name, os.urandom(4).hex())
+        return Delivery(lambda: plugins.open_store(settings.store), spool)
+
+    return Recorder(
+        delivery,
+        registry=plugins,
+        settle=Accountant(plugins, open_prices),
+        content=ContentPolicy(settings.content, settings.max_content),
+        flush_interval=settings.flush_interval,
+        max_queue=settings.max_queue,
+        strict=settings.durability == "strict",
+        sample=settings.sample,
+        enabled=settings.enabled,
+        **more,
+    )
+
+
+def use_recorder(new: Recorder | None) -> Recorder | None:
+    """Make `new` the recorder of this process; the one before is given back, neither flushed nor closed."""
+    global _recorder
+    with _lock:
+        before, _recorder = _recorder, new
+        if new is not None:
+            new.plugins_changed()
+        return before
+
+
+def configure(**given: Any) -> Settings:
+    """Change settings by name (`store="sqlite:///runs.db"`, `content="none"`): they go before environment and file.
+
+    The recorder is closed, its steps stored, and made anew. Raises `ConfigError` that names the setting.
+    """
+    global _settings
+    from .settings import load_settings
+
+    changed = load_settings(**given)
+    with _lock:
+        before = use_recorder(None)
+        _settings = changed
+    if before is not None:
+        before.close(changed.exit_timeout)
+    return changed
+
+
+def register(plugin: object, name: str | None = None) -> str:
+    """Add a plugin by hand: a module or an object whose functions carry `treerings.hookimpl`. Its name is given back.
+
+    Raises `ConfigError` when the name is taken or a hook does not fit.
+    """
+    plugins = registry()
+    plugins.load()
+    name = plugins.register(plugin, name)
+    recorder().plugins_changed()
+    return name
+
+
+def unregister(name: str) -> None:
+    """Take a plugin away again; raises `UnknownName`."""
+    registry().unregister(name)
+    recorder().plugins_changed()
+
+
+def enable() -> None:
+    """Record from now on."""
+    recorder().enabled = True
+
+
+def disable() -> None:
+    """Record nothing from now on; runs in progress are closed as `incomplete`. Costs a lookup a callback while off."""
+    recorder().enabled = False
+
+
+def flush(timeout: float | None = None) -> FlushReport:
+    """Wait until everything said so far is stored, at most `timeout` seconds, and say what became of it."""
+    return recorder().flush(timeout)
+
+
+def open_store(url: str | None = None) -> Store:
+    """The store at a URL or path; without one, the store of the settings. Raises `UnknownName` or `StoreError`."""
+    return registry().open_store(url or settings().store)
+
+
+def _at_exit() -> None:
+    if _recorder is not None and _recorder._pid == os.getpid():
+        _recorder.close(settings().exit_timeout)
+
+
+def _before_fork() -> None:
+    if _recorder is not None:
+        _recorder.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    if _recorder is not None:
+        _recorder.after_fork_in_parent()
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()
+    if _recorder is not None:
+        _recorder.after_fork_in_child()
+        _flush_when_multiprocessing_ends()
+
+
+def _flush_when_multiprocessing_ends() -> None:
+    """Children of `multiprocessing` leave without `atexit`: only its finalizers run, and a fork forgets the parent's."""
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None:
+        return
+    from multiprocessing import util
+
+    util.Finalize(None, _at_exit, exitpriority=100)
+    util.register_after_fork(_at_exit, lambda flush: util.Finalize(None, flush, exitpriority=100))
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
