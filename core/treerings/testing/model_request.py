@@ -39,6 +39,8 @@ def endpoint_of(url: str) -> str:
         if found := pattern.search(path):
             return found["verb"]
     path = path.strip("/")
+    if path.startswith("api/") or "/threads/" in path:
+        return path  # Ollama's own interface, and OpenAI's assistants: other formats under like names
     for endpoint in _ENDPOINTS:
         if path == endpoint or path.endswith("/" + endpoint):
             return "prompts" if endpoint == "completions" and "prompts/" in path else endpoint

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from treerings.testing import model_formats as formats
 from treerings.testing.model_http import HttpRequest, HttpResponse, HttpServer
+from treerings.testing.model_rendering import COMPLETIONS, error_response, failure_response, json_response, rendered
 from treerings.testing.model_request import ModelRequest
-from treerings.testing.model_responses import response_events, response_object
 from treerings.testing.model_script import (
     Answer,
     Drop,
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelServer"]
 
-_COMPLETIONS = frozenset({"chat/completions", "completions", "responses"})
-_NO_RETRY = {"x-should-retry": "false"}
-
 
 class ModelServer(Script):
     """A server that speaks OpenAI's HTTP interface and answers what it was told to.
@@ -53,7 +49,9 @@ class ModelServer(Script):
 
     def __init__(self, *, default: Reply | ReplyFunction | None = None, keep_requests: int = 10_000) -> None:
         super().__init__()
-        self._default = _echo if default == "echo" else default
+        if default is not None and not callable(default):
+            default = _echo if default == "echo" else as_outcome(default)
+        self._default = default
         self._routes: list[Route] = []
         self._players: list[Player] = []
         self._requests: deque[ModelRequest] = deque(maxlen=keep_requests)
@@ -106,7 +104,7 @@ class ModelServer(Script):
 
         def matches(request: ModelRequest) -> bool:
             return (
-                (request.endpoint in _COMPLETIONS if endpoint is None else request.endpoint == endpoint.strip("/"))
+                (request.endpoint in COMPLETIONS if endpoint is None else request.endpoint == endpoint.strip("/"))
                 and (model is None or request.model == model)
                 and (contains is None or contains in request.text)
                 and _has_tool_result(request, tool_result)
@@ -143,7 +141,7 @@ class ModelServer(Script):
         return list(player.calls)
 
     def close(self) -> None:
-        """Cut open connections, free the port and end the server's threads."""
+        """Cut open connections, free the port and end the server's threads; waits for functions that make a reply."""
         self._http.close()
         if self._threads is not None:
             self._threads.shutdown(cancel_futures=True)
@@ -171,7 +169,7 @@ class ModelServer(Script):
         try:
             body = json.loads(http.body) if http.body else None
         except ValueError as error:
-            response = _error(400, f"The request's body is not JSON: {error}", code="invalid_json")
+            response = error_response(400, f"The request's body is not JSON: {error}", code="invalid_json")
         else:
             request = ModelRequest.from_http(http.method, http.target, http.headers, body)
             with self._state_lock:
@@ -180,7 +178,7 @@ class ModelServer(Script):
                 response = await self._answer(request, number)
             except Exception as error:
                 text = f"{type(error).__name__} while answering {http.method} {request.path}: {error}"
-                response = _error(500, text, code="reply_failed")
+                response = error_response(500, text, code="reply_failed")
         response.headers = {"x-request-id": f"req_{number:06d}", **response.headers}
         return response
 
@@ -196,9 +194,9 @@ class ModelServer(Script):
             reply = await asyncio.get_running_loop().run_in_executor(self._reply_threads(), reply, request)
         outcome = as_outcome(reply)
         if isinstance(outcome, Failure):
-            return _failed(outcome, self._delay)
+            return failure_response(outcome, self._delay)
         answer = outcome.answer if isinstance(outcome, Drop) else outcome
-        response = self._whole(*_rendered(request, answer, number))
+        response = self._whole(*rendered(request, answer, number))
         response.delay = self._delay if answer.delay is None else answer.delay
         response.part_delay = self._chunk_delay if answer.chunk_delay is None else answer.chunk_delay
         response.drop_after = outcome.after_chunks if isinstance(outcome, Drop) else None
@@ -210,31 +208,31 @@ class ModelServer(Script):
         for route in routes:
             if route.matches(request) and (reply := route.take()) is not None:
                 return reply
-        if request.endpoint in _COMPLETIONS and (reply := self.take()) is not None:
+        if request.endpoint in COMPLETIONS and (reply := self.take()) is not None:
             return reply
         for player in players:
             if (call := player.take(request)) is not None:
                 return call
-        return self._default if request.endpoint in _COMPLETIONS else None
+        return self._default if request.endpoint in COMPLETIONS else None
 
     def _answer_unscripted(self, request: ModelRequest, number: int) -> HttpResponse:
-        if request.endpoint in _COMPLETIONS or any(player.serves(request) for player in self._players):
-            return _error(400, self._exhausted(request, number), code="script_exhausted")
+        if request.endpoint in COMPLETIONS or any(player.serves(request) for player in self._players):
+            return error_response(400, self._exhausted(request, number), code="script_exhausted")
         if request.endpoint == "embeddings":
             body = formats.embeddings(request)
-            return self._whole(_json(body), UsageTotal(input_tokens=body["usage"]["prompt_tokens"], calls=1))
+            return self._whole(json_response(body), UsageTotal(input_tokens=body["usage"]["prompt_tokens"], calls=1))
         if request.endpoint == "moderations":
-            return _json(formats.moderations(request, number))
+            return json_response(formats.moderations(request, number))
         listed = {"object": "model", "created": formats.CREATED, "owned_by": "treerings"}
         if request.endpoint == "models":
-            return _json({"object": "list", "data": [{"id": "scripted", **listed}]})
+            return json_response({"object": "list", "data": [{"id": "scripted", **listed}]})
         if "/models/" in request.path and request.method == "GET":
-            return _json({"id": request.model, **listed})
+            return json_response({"id": request.model, **listed})
         text = (
             f"This server has no {request.method} {request.path}. It has chat/completions, responses, completions, "
             "embeddings, moderations and models; other providers' paths are answered from recordings: server.play(...)."
         )
-        return _error(404, text)
+        return error_response(404, text)
 
     def _exhausted(self, request: ModelRequest, number: int) -> str:
         asked = request.last_text if len(request.last_text) <= 120 else request.last_text[:119] + "…"
@@ -272,47 +270,3 @@ def _has_tool_result(request: ModelRequest, wanted: str | bool | None) -> bool:
     if isinstance(wanted, bool):
         return (result is not None) is wanted
     return result is not None and wanted in result
-
-
-def _json(body: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
-    return HttpResponse(status, "application/json", [formats.encode(body)], headers or {})
-
-
-def _error(status: int, message: str, *, code: str | None = None) -> HttpResponse:
-    return _json(formats.error_body(status, message, code=code), status=status, headers=_NO_RETRY)
-
-
-def _failed(failure: Failure, delay: float) -> HttpResponse:
-    headers = dict(failure.headers)
-    if failure.retry_after is not None:
-        # the SDK takes 0 for "not said" and backs off on its own, so the least it can wait is a millisecond
-        headers["retry-after"] = str(math.ceil(failure.retry_after))
-        headers["retry-after-ms"] = str(max(1, round(failure.retry_after * 1000)))
-    response = _json(formats.error_body(failure.status, failure.message, code=failure.code), status=failure.status)
-    response.headers, response.delay = headers, delay
-    return response
-
-
-def _rendered(request: ModelRequest, answer: Answer, number: int) -> tuple[HttpResponse, UsageTotal]:
-    """The answer in the format of the endpoint, and the usage that it tells the client."""
-    usage, _ = formats.measure(request, answer)
-    silent = UsageTotal(calls=1, calls_without_usage=1)
-    if request.endpoint == "responses":
-        response = response_object(request, answer, number)
-        parts = response_events(response) if request.stream else [formats.encode(response)]
-    elif request.endpoint in _COMPLETIONS:
-        include_usage = bool((request.data.get("stream_options") or {}).get("include_usage"))
-        if request.stream and not include_usage:
-            usage = silent
-        build, chunks = (
-            (formats.chat_completion, formats.chat_chunks)
-            if request.endpoint == "chat/completions"
-            else (formats.text_completion, formats.text_chunks)
-        )
-        completion = build(request, answer, number)
-        parts = chunks(completion, include_usage=include_usage) if request.stream else [formats.encode(completion)]
-    else:
-        raise ModelServerError(f"An answer cannot be given on {request.endpoint}; fail(...) and drop(...) can.")
-    content_type = "text/event-stream; charset=utf-8" if request.stream else "application/json"
-    whole = HttpResponse(200, content_type, parts, streamed=request.stream)
-    return whole, usage if answer.report_usage else silent
