@@ -179,6 +179,7 @@ def test_an_unknown_way_to_match_is_refused(server: ModelServer) -> None:
     [
         (CHAT, "openai", "chat/completions"),
         ("https://x.openai.azure.com/openai/deployments/d/chat/completions?api-version=1", "azure", "chat/completions"),
+        ("https://x.openai.azure.com/openai/v1/responses", "azure", "responses"),
         ("https://api.groq.com/openai/v1/chat/completions", "groq", "chat/completions"),
         ("https://api.anthropic.com/v1/messages", "anthropic", "messages"),
         ("https://api.openai.com/v1/threads/t/messages", "openai", "v1/threads/t/messages"),
