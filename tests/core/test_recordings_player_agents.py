@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from treerings.testing import recordings
+from treerings.testing.model_server import ModelServer
+from treerings.testing.recordings import Call
+
+pytest.importorskip("langchain")
+pytest.importorskip("langchain_openai")
+
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage
 from langchain_core.tools import StructuredTool
 from langchain_openai import ChatOpenAI
-from treerings.testing import recordings
-from treerings.testing.model_server import ModelServer
-from treerings.testing.recordings import Call
 
 pytestmark = pytest.mark.skipif(recordings.folder() is None, reason="no recordings beside the repository")
 
