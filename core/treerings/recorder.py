@@ -86,7 +86,8 @@ class Recorder:
         self._strict = strict
         self._sample = sample
         self._guarded = False
-        self._serializers = False
+        self.serialize: Callable[[Any], Any] | None = None
+        """Asks plugins for the plain form of an object; None while no plugin answers."""
         self._forking = False
         self._parents: object = None
         self._closed = False
@@ -253,7 +254,7 @@ class Recorder:
 
     def snapshot(self, value: Any) -> Any:
         """A payload as plain bounded data; plugins that implement `serialize_value` are asked for unknown types."""
-        return snapshot(value, serialize=self._serialize if self._serializers else None)
+        return snapshot(value, serialize=self.serialize)
 
     def emit(self, event: Event) -> None:
         """Take an event. The forest owns it from here on: do not use it again."""
@@ -401,6 +402,23 @@ class Recorder:
                 return self.report()
             time.sleep(min(0.05, max(0.0, deadline - time.monotonic())))
 
+    def settle(self) -> FlushReport:
+        """Close what never ended, let go of all workflows, store them."""
+        with self._working:
+            self._worker_id = threading.get_ident()
+            try:
+                self._process()
+                self._forest.close_all()
+                self._record()
+            finally:
+                self._worker_id = None
+        return self.report()
+
+    def use_delivery(self, delivery: Callable[[], Delivery]) -> None:
+        """Deliver elsewhere; to be called before the first event."""
+        self._new_delivery = delivery
+        self._delivery = delivery()
+
     def report(self) -> FlushReport:
         """The numbers as they stand."""
         delivery = self._delivery
@@ -466,9 +484,9 @@ class Recorder:
     def plugins_changed(self) -> None:
         """Look again which hooks on the program's threads are in use; called after a plugin came or went."""
         self._guarded = self.registry.implemented("step_starting")
-        self._serializers = self.registry.implemented("serialize_value")
+        self.serialize = self._ask_serializers if self.registry.implemented("serialize_value") else None
 
-    def _serialize(self, value: Any) -> Any:
+    def _ask_serializers(self, value: Any) -> Any:
         return self.registry.ask("serialize_value", value=value)
 
     def _ask_guards(self, step: OpenStep, event: StepStarted) -> None:

@@ -1,0 +1,57 @@
+"""The parent of a run: LangChain's word, unless it points past a step that is open here and lies inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from langchain_core.runnables.config import var_child_runnable_config
+from treerings.context import OpenStep, innermost, own_step
+
+from .runs import Run, Runs
+
+__all__ = ["ambient", "find_parent"]
+
+
+def context_run(runs: Runs) -> Run | None:
+    """The open run whose code is running, by LangChain's own context variable."""
+    config = var_child_runnable_config.get()
+    if not config:
+        return None
+    run_id = getattr(config.get("callbacks"), "parent_run_id", None)
+    return runs.open(run_id) if run_id is not None else None
+
+
+def ambient(runs: Runs) -> OpenStep | None:
+    """LangChain's enclosing open step, for steps of other sources that start inside it."""
+    run = context_run(runs)
+    return None if run is None or run.step.ended else run.step
+
+
+def find_parent(
+    runs: Runs, parent_run_id: UUID | None, metadata: Mapping[str, Any]
+) -> tuple[OpenStep | None, Run | None]:
+    """The step to hang a new run under, and the run that it belongs to; (None, None) for a new root.
+
+    The given parent counts, unless the running code lies in an open step inside it: fallbacks give their children the
+    grandparent's id, re-passed callbacks give none, other tracers give ids that nobody here has seen.
+    """
+    given = runs.known(parent_run_id)
+    around = context_run(runs)
+    step: OpenStep | None = given.step if given is not None else None
+    run = given
+    if around is not None and around is not given and not around.step.ended:
+        inner = innermost(step, around.step)
+        if inner is around.step:
+            step, run = inner, around
+    if step is None and (node := runs.node(metadata.get("langgraph_checkpoint_ns"))) is not None:
+        step, run = node.step, node
+    own = own_step()
+    if own is not None and own is not step:
+        open_own = own.nearest_open()
+        if open_own is not None:
+            inner = innermost(step, open_own)
+            if inner is not step:
+                return inner, run if run is not None and run.step.workflow_id == open_own.workflow_id else None
+    return step, run

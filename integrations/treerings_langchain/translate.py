@@ -1,0 +1,565 @@
+"""Callbacks into events: what each LangChain callback says about a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from treerings import Kind, Recorder, Status
+from treerings.context import OpenStep
+from treerings.snapshot import snapshot
+
+from . import payloads
+from .outcome import status_of
+from .parents import find_parent
+from .runs import Run, Runs
+from .structure import child_of_graph, classify, is_plumbing, local_tag
+from .usage import finish_reason_of, model_of, usage_of
+
+__all__ = ["RUNS", "Translator"]
+
+RUNS = Runs()
+"""Shared by all handlers of the process."""
+
+SOURCE = "langchain"
+REQUEST_PARAMETERS = (
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "n",
+    "seed",
+    "stop",
+    "stream",
+    "tool_choice",
+    "parallel_tool_calls",
+    "reasoning_effort",
+    "service_tier",
+    "frequency_penalty",
+    "presence_penalty",
+)
+"""What is kept of `invocation_params`; the rest may hold anything, credentials included."""
+KNOWN_METADATA = frozenset(
+    {
+        "langgraph_step",
+        "langgraph_node",
+        "langgraph_triggers",
+        "langgraph_path",
+        "langgraph_checkpoint_ns",
+        "checkpoint_ns",
+        "checkpoint_id",
+        "lc_agent_name",
+        "lc_versions",
+        "tags",
+        "task_id",
+        "run_id",
+        "thread_id",
+        "session_id",
+        "user_id",
+        "tenant_id",
+    }
+)
+POSITIONAL_TAGS = ("seq:step:", "map:key:", "graph:step:", "retry:attempt:", "langsmith:")
+NO_METADATA: Mapping[str, Any] = {}
+
+
+class Translator:
+    """Says to a recorder what the callbacks say. One for each handler; all share the runs."""
+
+    def __init__(self, runs: Runs, labels: Mapping[str, str] | None = None) -> None:
+        self.runs = runs
+        self.labels = labels
+
+    # -- starts ---------------------------------------------------------------------------------------------------
+
+    def chain_started(
+        self,
+        recorder: Recorder,
+        serialized: Mapping[str, Any] | None,
+        inputs: Any,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        tags: Sequence[str] | None,
+        metadata: Mapping[str, Any] | None,
+        given_name: str | None,
+        run_type: str | None,
+        streams: bool,
+    ) -> None:
+        if self.runs.repeated(run_id, inputs):
+            return
+        metadata = metadata or NO_METADATA
+        parent_step, parent = find_parent(self.runs, parent_run_id, metadata)
+        name = given_name or _serialized_name(serialized) or "chain"
+        kind, shown_name = classify(name, tags, metadata, parent, is_root=parent_step is None)
+        hidden = is_plumbing(kind, name, run_type, tags, parent)
+        attributes = self._attributes(tags, metadata, parent_run_id, parent)
+        if hidden:
+            attributes["hidden"] = True
+        if kind is Kind.NODE and parent is not None:
+            _count_attempt(parent, metadata.get("langgraph_checkpoint_ns"), attributes)
+        thread_id = _thread_id(metadata, parent)
+        if parent_step is None and thread_id is not None:
+            self._link_resume(thread_id, inputs, attributes)
+        run = Run(None, parent, name, id(inputs))  # type: ignore[arg-type]  # set below: payloads need the run first
+        run.agent_name = metadata.get("lc_agent_name")
+        run.checkpoint_ns = metadata.get("langgraph_checkpoint_ns")
+        run.thread_id = thread_id
+        run.is_node = kind is Kind.NODE
+        run.is_agent = kind is Kind.AGENT
+        run.hidden = hidden
+        run.closes_early = streams
+        placeholder = streams and inputs == {"input": ""}  # the real input comes with the end
+        run.step = recorder.start(
+            kind,
+            shown_name,
+            source=SOURCE,
+            parent=parent_step,
+            input=None if placeholder else payloads.state(inputs, run, self._serializer(recorder)),
+            labels=self._labels(metadata, parent, thread_id),
+            attributes=attributes or None,
+        )
+        self.runs.add(run_id, run)
+        child_of_graph(recorder, run, metadata)
+
+    def model_started(
+        self,
+        recorder: Recorder,
+        serialized: Mapping[str, Any] | None,
+        inputs: Any,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        tags: Sequence[str] | None,
+        metadata: Mapping[str, Any] | None,
+        given_name: str | None,
+        parameters: Mapping[str, Any] | None,
+        chat: bool,
+    ) -> None:
+        if self.runs.repeated(run_id, inputs):
+            return
+        metadata = metadata or NO_METADATA
+        parameters = parameters or NO_METADATA
+        parent_step, parent = find_parent(self.runs, parent_run_id, metadata)
+        model = metadata.get("ls_model_name") or parameters.get("model") or parameters.get("model_name")
+        name = given_name or _serialized_name(serialized) or "model"
+        attributes = self._attributes(tags, metadata, parent_run_id, parent)
+        if request := _request(parameters):
+            attributes["request"] = request
+        serialize = self._serializer(recorder)
+        if chat:
+            taken: Any = payloads.messages(inputs[0], serialize) if inputs else None
+        else:
+            taken = inputs[0] if len(inputs) == 1 else snapshot(inputs)
+        provider = metadata.get("ls_provider")
+        run = self._start(
+            recorder,
+            Kind.LLM,
+            name,
+            run_id,
+            id(inputs),
+            parent_step,
+            parent,
+            metadata,
+            taken,
+            attributes,
+            model=str(model) if model else None,
+            provider=str(provider) if provider else None,
+        )
+        run.model = model
+        run.root.open_calls += 1
+
+    def tool_started(
+        self,
+        recorder: Recorder,
+        serialized: Mapping[str, Any] | None,
+        input_text: str,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        tags: Sequence[str] | None,
+        metadata: Mapping[str, Any] | None,
+        given_name: str | None,
+        inputs: Any,
+        tool_call_id: str | None,
+    ) -> None:
+        if self.runs.repeated(run_id, input_text):
+            return
+        metadata = metadata or NO_METADATA
+        parent_step, parent = find_parent(self.runs, parent_run_id, metadata)
+        attributes = self._attributes(tags, metadata, parent_run_id, parent)
+        if tool_call_id:
+            attributes["tool_call_id"] = tool_call_id
+            if caller := self._caller(parent, tool_call_id):
+                attributes["called_by"] = caller
+        destination = metadata.get("__handoff_destination")
+        if destination:
+            attributes["handoff_to"] = str(destination)
+        name = given_name or _serialized_name(serialized) or "tool"
+        taken = snapshot(inputs if inputs is not None else input_text, serialize=self._serializer(recorder))
+        self._start(
+            recorder,
+            Kind.HANDOFF if destination else Kind.TOOL,
+            name,
+            run_id,
+            id(input_text),
+            parent_step,
+            parent,
+            metadata,
+            taken,
+            attributes,
+        )
+
+    def retriever_started(
+        self,
+        recorder: Recorder,
+        serialized: Mapping[str, Any] | None,
+        query: str,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        tags: Sequence[str] | None,
+        metadata: Mapping[str, Any] | None,
+        given_name: str | None,
+    ) -> None:
+        if self.runs.repeated(run_id, query):
+            return
+        metadata = metadata or NO_METADATA
+        parent_step, parent = find_parent(self.runs, parent_run_id, metadata)
+        name = given_name or _serialized_name(serialized) or metadata.get("ls_retriever_name") or "retriever"
+        attributes = self._attributes(tags, metadata, parent_run_id, parent)
+        self._start(
+            recorder,
+            Kind.RETRIEVER,
+            str(name),
+            run_id,
+            id(query),
+            parent_step,
+            parent,
+            metadata,
+            snapshot(query),
+            attributes,
+        )
+
+    def _start(
+        self,
+        recorder: Recorder,
+        kind: Kind,
+        name: str,
+        run_id: UUID,
+        inputs_id: int,
+        parent_step: OpenStep | None,
+        parent: Run | None,
+        metadata: Mapping[str, Any],
+        taken: Any,
+        attributes: dict[str, Any],
+        *,
+        model: str | None = None,
+        provider: str | None = None,
+    ) -> Run:
+        thread_id = _thread_id(metadata, parent)
+        step = recorder.start(
+            kind,
+            name,
+            source=SOURCE,
+            parent=parent_step,
+            input=taken,
+            model=model,
+            provider=provider,
+            labels=self._labels(metadata, parent, thread_id),
+            attributes=attributes or None,
+        )
+        run = Run(step, parent, name, inputs_id)
+        run.agent_name = metadata.get("lc_agent_name")
+        run.checkpoint_ns = metadata.get("langgraph_checkpoint_ns")
+        run.thread_id = thread_id
+        self.runs.add(run_id, run)
+        return run
+
+    # -- ends -----------------------------------------------------------------------------------------------------
+
+    def chain_ended(self, recorder: Recorder, outputs: Any, run_id: UUID, inputs: Any) -> None:
+        run = self._ended(recorder, run_id, Kind.CHAIN)
+        if run is None:
+            return
+        serialize = self._serializer(recorder)
+        status, attributes = Status.OK, None
+        if run.interrupted:
+            status = Status.INTERRUPTED
+        elif run.closes_early and run.root is run and run.open_calls > 0:
+            status, attributes = Status.CANCELLED, {"closed_early": True}
+        recorder.end(
+            run.step,
+            status=status,
+            output=payloads.state(outputs, run, serialize),
+            input=None if inputs is None else payloads.state(inputs, run, serialize),
+            attributes=attributes,
+        )
+        self._root_ended(run)
+
+    def model_ended(self, recorder: Recorder, response: Any, run_id: UUID) -> None:
+        run = self._ended(recorder, run_id, Kind.LLM)
+        if run is None:
+            return
+        run.root.open_calls -= 1
+        attributes: dict[str, Any] = {}
+        if reason := finish_reason_of(response):
+            attributes["finish_reason"] = reason
+        usage = usage_of(response)
+        if usage is not None and usage.cache_hit:
+            attributes["cache_hit"] = True
+        self._remember_tool_calls(run, response)
+        recorder.end(
+            run.step,
+            output=payloads.answer(response, self._serializer(recorder)),
+            usage=usage,
+            model=model_of(response),
+            attributes=attributes or None,
+        )
+        self._root_ended(run)
+
+    def tool_ended(self, recorder: Recorder, output: Any, run_id: UUID) -> None:
+        run = self._ended(recorder, run_id, Kind.TOOL)
+        if run is None:
+            return
+        taken = snapshot(output, serialize=self._serializer(recorder))
+        if getattr(output, "status", None) == "error":
+            # the tool handled its failure itself and gave the model a message about it
+            attributes = {"handled": True}
+            recorder.end(
+                run.step,
+                status=Status.ERROR,
+                output=taken,
+                error=HandledToolError(output.content),
+                attributes=attributes,
+            )
+        elif getattr(output, "graph", None) == "__parent__":
+            goto = getattr(output, "goto", None)
+            target = goto if isinstance(goto, str) else None
+            recorder.end(
+                run.step, output=taken, kind=Kind.HANDOFF, attributes={"handoff_to": target} if target else None
+            )
+        else:
+            recorder.end(run.step, output=taken)
+        self._root_ended(run)
+
+    def retriever_ended(self, recorder: Recorder, documents: Any, run_id: UUID) -> None:
+        run = self._ended(recorder, run_id, Kind.RETRIEVER)
+        if run is None:
+            return
+        recorder.end(run.step, output=snapshot(documents, serialize=self._serializer(recorder)))
+        self._root_ended(run)
+
+    def failed(
+        self,
+        recorder: Recorder,
+        error: BaseException,
+        run_id: UUID,
+        kind: Kind,
+        response: Any = None,
+        inputs: Any = None,
+    ) -> None:
+        run = self._ended(recorder, run_id, kind)
+        if run is None:
+            return
+        status, attributes = status_of(error)
+        serialize = self._serializer(recorder)
+        usage, model, output = None, None, None
+        if kind is Kind.LLM:
+            run.root.open_calls -= 1
+            if response is not None and response.generations:
+                usage, model = usage_of(response), model_of(response)
+                output = payloads.answer(response, serialize)
+        if status is Status.INTERRUPTED:
+            interrupt(run)
+        shown = error if status not in (Status.OK, Status.INTERRUPTED) else None
+        recorder.end(
+            run.step,
+            status=status,
+            error=shown,
+            usage=usage,
+            model=model,
+            output=output,
+            input=None if inputs is None else payloads.state(inputs, run, serialize),
+            attributes=attributes,
+        )
+        self._root_ended(run)
+
+    def token(self, recorder: Recorder, run_id: UUID) -> None:
+        """The first token of a streamed answer."""
+        run = self.runs.open(run_id)
+        if run is not None and not run.first_token:
+            run.first_token = True
+            recorder.update(run.step, first_token_ns=recorder.clock.monotonic_ns())
+
+    # -- small things ---------------------------------------------------------------------------------------------
+
+    def _ended(self, recorder: Recorder, run_id: UUID, kind: Kind) -> Run | None:
+        """The run that ends; None if its end was told before. An end without a start makes a step of no length."""
+        run = self.runs.end(run_id)
+        if run is not None:
+            return run
+        if self.runs.known(run_id) is not None:
+            return None
+        parent_step, parent = find_parent(self.runs, None, NO_METADATA)
+        step = recorder.start(
+            kind, str(kind), source=SOURCE, parent=parent_step, labels=self.labels, attributes={"start_not_seen": True}
+        )
+        run = Run(step, parent, str(kind), 0)
+        if kind is Kind.LLM:
+            run.root.open_calls += 1
+        self.runs.add(run_id, run)
+        return self.runs.end(run_id)
+
+    def _root_ended(self, run: Run) -> None:
+        if run.root is run:
+            self.runs.remember_thread(run)
+
+    def _labels(
+        self, metadata: Mapping[str, Any], parent: Run | None, thread_id: str | None
+    ) -> Mapping[str, str] | None:
+        """The dimensions that a root's metadata or the handler give; below a run of ours they are inherited."""
+        if parent is not None:
+            return None
+        session_id = metadata.get("session_id") or thread_id
+        user_id, tenant_id = metadata.get("user_id"), metadata.get("tenant_id")
+        if not (session_id or user_id or tenant_id):
+            return self.labels
+        found = {"session_id": session_id, "user_id": user_id, "tenant_id": tenant_id}
+        labels = {key: str(value) for key, value in found.items() if value}
+        return {**labels, **self.labels} if self.labels else labels
+
+    def _attributes(
+        self,
+        tags: Sequence[str] | None,
+        metadata: Mapping[str, Any],
+        parent_run_id: UUID | None,
+        parent: Run | None,
+    ) -> dict[str, Any]:
+        attributes: dict[str, Any] = {}
+        if tags:
+            own = [tag for tag in tags if not tag.startswith(POSITIONAL_TAGS)]
+            if own:
+                attributes["tags"] = own
+            if attempt := local_tag(tags, "retry:attempt:"):
+                attributes["attempt"] = int(attempt) if attempt.isdigit() else attempt
+        if metadata:
+            own_metadata = {
+                key: value
+                for key, value in metadata.items()
+                if key not in KNOWN_METADATA and not key.startswith(("ls_", "__"))
+            }
+            if own_metadata and (parent is None or parent.root is parent):
+                attributes["metadata"] = snapshot(own_metadata)
+            if (step := metadata.get("langgraph_step")) is not None:
+                attributes["langgraph_step"] = step
+                attributes["langgraph_node"] = metadata.get("langgraph_node")
+            if parent is None and (thread_id := metadata.get("thread_id")):
+                attributes["thread_id"] = str(thread_id)
+        if parent_run_id is not None and parent is None:
+            attributes["external_parent_id"] = parent_run_id.hex
+        return attributes
+
+    def _link_resume(self, thread_id: str, inputs: Any, attributes: dict[str, Any]) -> None:
+        """Link a root that takes up an interrupted run of its thread to that run's workflow."""
+        before = self.runs.thread(thread_id)
+        if before is not None and before[1] and type(inputs).__name__ == "Command":
+            attributes["resumes"] = before[0]
+
+    def _caller(self, parent: Run | None, tool_call_id: str) -> str | None:
+        """The id of the model call that asked for this tool call: of this agent, or of the thread's run before."""
+        run, thread_id = parent, None
+        while run is not None:
+            if run.tool_calls is not None and tool_call_id in run.tool_calls:
+                return run.tool_calls[tool_call_id]
+            thread_id = thread_id or run.thread_id
+            run = run.parent
+        before = self.runs.thread(thread_id)
+        return before[2].get(tool_call_id) if before is not None else None
+
+    def _remember_tool_calls(self, run: Run, response: Any) -> None:
+        generations = response.generations
+        found = getattr(generations[0][0], "message", None) if generations and generations[0] else None
+        calls = getattr(found, "tool_calls", None)
+        if not calls:
+            return
+        scope = run.parent or run
+        while scope.parent is not None and not (scope.is_graph or scope.is_agent):
+            scope = scope.parent
+        for holder in {scope, run.root}:
+            if holder.tool_calls is None:
+                holder.tool_calls = {}
+            if len(holder.tool_calls) < 5_000:
+                holder.tool_calls.update({call["id"]: run.step.id for call in calls if call.get("id")})
+
+    def _serializer(self, recorder: Recorder) -> payloads.Serialize:
+        ask = recorder.serialize
+        if ask is None:
+            return payloads.plain
+
+        def serialize(value: Any) -> Any:
+            taken = payloads.plain(value)
+            return ask(value) if taken is None else taken
+
+        return serialize
+
+
+class HandledToolError(Exception):
+    """What a tool told the model about its own failure."""
+
+    def __init__(self, content: Any) -> None:
+        super().__init__(content if isinstance(content, str) else str(snapshot(content)))
+
+
+HandledToolError.__qualname__ = "ToolError"
+
+
+def interrupt(run: Run) -> None:
+    """Mark the runs around an interrupt: those that end without an exception are interrupted too."""
+    item: Run | None = run
+    while item is not None and not item.interrupted:
+        item.interrupted = True
+        item = item.parent
+
+
+def _serialized_name(serialized: Mapping[str, Any] | None) -> str | None:
+    if not serialized:
+        return None
+    name = serialized.get("name")
+    if name:
+        return str(name)
+    path = serialized.get("id")
+    return str(path[-1]) if isinstance(path, list) and path else None
+
+
+def _thread_id(metadata: Mapping[str, Any], parent: Run | None) -> str | None:
+    found = metadata.get("thread_id")
+    if found is not None:
+        return str(found)
+    return parent.thread_id if parent is not None else None
+
+
+def _request(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    request = {key: parameters[key] for key in REQUEST_PARAMETERS if parameters.get(key) is not None}
+    tools = parameters.get("tools") or parameters.get("functions")
+    if isinstance(tools, list) and tools:
+        request["tools"] = [_tool_name(tool) for tool in tools[:100]]
+    taken: dict[str, Any] = snapshot(request) if request else {}
+    return taken
+
+
+def _tool_name(tool: Any) -> str:
+    if not isinstance(tool, dict):
+        return type(tool).__name__
+    function = tool.get("function")
+    name = function.get("name") if isinstance(function, dict) else None
+    return str(name or tool.get("name") or tool.get("type") or "?")
+
+
+def _count_attempt(graph: Run, checkpoint_ns: str | None, attributes: dict[str, Any]) -> None:
+    """Number the attempts of a node with a retry policy: they share the task's namespace."""
+    if not checkpoint_ns:
+        return
+    if graph.attempts is None:
+        graph.attempts = {}
+    attempt = graph.attempts[checkpoint_ns] = graph.attempts.get(checkpoint_ns, 0) + 1
+    if attempt > 1:
+        attributes["attempt"] = attempt
