@@ -30,11 +30,11 @@ def wrap() -> None:
     _init_subclass = Embeddings.__dict__.get("__init_subclass__", ...)
     original = Embeddings.__init_subclass__
 
-    def wrap_new(cls: type, **kwargs: Any) -> None:
+    def wrap_new(cls: Any, /, **kwargs: Any) -> None:
         original(**kwargs)
         _wrap_class(cls)
 
-    Embeddings.__init_subclass__ = classmethod(wrap_new)  # type: ignore[assignment]  # a hook of the language
+    setattr(Embeddings, "__init_subclass__", classmethod(wrap_new))  # noqa: B010  # mypy knows no assigned hooks
     pending: list[type] = [Embeddings]
     while pending:
         cls = pending.pop()
@@ -50,7 +50,7 @@ def unwrap() -> None:
     if _init_subclass is ...:
         del Embeddings.__init_subclass__
     else:
-        Embeddings.__init_subclass__ = _init_subclass
+        setattr(Embeddings, "__init_subclass__", _init_subclass)  # noqa: B010
     _init_subclass = None
     while _wrapped:
         (cls, name), function = _wrapped.popitem()

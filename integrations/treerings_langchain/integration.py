@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
+from typing import Any
 
 from langchain_core.tracers.context import register_configure_hook
 
@@ -51,5 +52,5 @@ def probe(base_url: str) -> None:
 
     model = ChatOpenAI(model="gpt-4o-mini", base_url=base_url, api_key=SecretStr("unused"), max_retries=0)
     agent = create_agent(model, [ring_count], name="probe")
-    chain = RunnableLambda(lambda question: {"messages": [("user", question)]}) | agent
-    chain.invoke("How old is the oak?")
+    question: Any = {"messages": [("user", "How old is the oak?")]}
+    RunnableLambda(agent.invoke).invoke(question)
