@@ -142,9 +142,9 @@ def apply_totals(row: dict[str, Any], delta: Totals) -> None:
             row[column] += getattr(delta, name)
 
 
-def rank_of(step: Step, time: Callable[[int], Any]) -> tuple[int, Any, int, str]:
+def rank_of(step: Step) -> tuple[bool, int, int, str]:
     """Which step of a workflow tells its facts: a root before the others, then the earliest; the smallest rank wins."""
-    return (step.parent_id is not None, time(step.started_ns), step.sequence, step.id)
+    return (step.parent_id is not None, step.started_ns // 1000, step.sequence, step.id)
 
 
 def facts_of(step: Step, time: Callable[[int], Any]) -> Mapping[str, Any]:

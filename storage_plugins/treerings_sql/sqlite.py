@@ -25,6 +25,8 @@ logger = logging.getLogger("treerings")
 
 _PAGE_BYTES = 8192
 _CACHE_KIB = 32 * 1024
+_WAL_PAGES = 4096
+"""The pages of the write-ahead log after which a commit writes them back; pages that change often are written once."""
 _WAL_BYTES = 64 * 1024 * 1024
 """The size of the write-ahead log at which it is written back and cut."""
 _WRITES = "treerings_writes"
@@ -115,6 +117,7 @@ class SQLiteDatabase:
                     raise
                 time.sleep(0.005)
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
 
     def write_transaction(self) -> AbstractContextManager[Connection]:
         """A transaction that has the write lock from its beginning; others wait for it, `timeout` at most."""

@@ -76,7 +76,7 @@ def _write_workflows(
     best: dict[str, Step] = {}
     for step in batch:
         other = best.get(step.workflow_id)
-        if other is None or rank_of(step, time) < rank_of(other, time):
+        if other is None or rank_of(step) < rank_of(other):
             best[step.workflow_id] = step
     emptied = []
     for id, delta in deltas.items():
@@ -107,10 +107,14 @@ def _teller(row: dict[str, Any], best: Step | None, holder: Step | None, databas
     """The step of the batch that tells the workflow's facts from now on, None if they stay, or `_LOOK`."""
     if row["facts_id"] is None:
         return best
-    rank = (row["facts_rank"], row["started_at"], row["facts_sequence"], row["facts_id"])
-    if holder is not None and (holder.workflow_id != row["id"] or rank_of(holder, database.time) > rank):
+
+    def rank(step: Step) -> tuple[Any, ...]:
+        return (int(step.parent_id is not None), database.time(step.started_ns), step.sequence, step.id)
+
+    present = (row["facts_rank"], row["started_at"], row["facts_sequence"], row["facts_id"])
+    if holder is not None and (holder.workflow_id != row["id"] or rank(holder) > present):
         return _LOOK
-    return best if best is not None and rank_of(best, database.time) <= rank else None
+    return best if best is not None and rank(best) <= present else None
 
 
 def _first_step(connection: Connection, workflow_id: str) -> Step:
