@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..events import LEAF_KINDS, Status
+from ..events import LEAF_KINDS, Kind, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +62,7 @@ class Outline:
 
     branches: list[Branch] = field(default_factory=list)
     plumbing: int = 0
-    """Steps that are folded away because an integration marked them as hidden."""
+    """Steps that are folded away."""
 
 
 def outline(workflow: Workflow, *, every_step: bool = False, depth: int | None = None) -> Outline:
@@ -119,10 +119,11 @@ def _fold(
     nearest: dict[str, str | None] = {}
     parents: dict[str, str | None] = {}
     shown: list[Step] = []
+    by_id = {step.id: step for step in steps}
     for step in steps:
         above = nearest.get(step.parent_id) if step.parent_id is not None else None
         parents[step.id] = above
-        if every_step or above is None or not _is_plumbing(step, children):
+        if every_step or above is None or not _is_plumbing(step, by_id[above], children):
             shown.append(step)
             nearest[step.id] = step.id
         elif above is not None:
@@ -130,12 +131,23 @@ def _fold(
     return parents, shown
 
 
-def _is_plumbing(step: Step, children: Mapping[str | None, list[Step]]) -> bool:
-    if not step.attributes.get("hidden"):
+def _is_plumbing(step: Step, parent: Step, children: Mapping[str | None, list[Step]]) -> bool:
+    """Whether an integration says so, or the step is a node that says nothing beside its only child.
+
+    The latter are the nodes of an agent's own loop (`model`, `tools`) and those that hold an agent of the same name.
+    """
+    inner = children.get(step.id, [])
+    if step.attributes.get("hidden"):
+        return step.status is not Status.ERROR or any(child.status is Status.ERROR for child in inner)
+    if (
+        step.kind is not Kind.NODE
+        or len(inner) != 1
+        or inner[0].status is not step.status
+        or "attempt" in step.attributes
+    ):
         return False
-    if step.status is not Status.ERROR:
-        return True
-    return any(child.status is Status.ERROR for child in children.get(step.id, ()))
+    only = inner[0]
+    return parent.kind is Kind.AGENT or (only.kind is Kind.AGENT and only.name == step.name)
 
 
 def _sums(steps: list[Step]) -> dict[str, Sum]:

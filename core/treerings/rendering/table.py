@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions
 
-__all__ = ["Cell", "Column", "Lines", "Part", "Table"]
+__all__ = ["Cell", "Column", "Lines", "Part", "Table", "row", "segments"]
 
 Part = tuple[str, str]
 """A text and its style."""
@@ -146,16 +146,17 @@ class Table:
 
     def _lines(self, width: int) -> Iterator[list[Part]]:
         fitted = self.fit(width)
-        yield _row([(Cell([(column.title, "dim")]), width, column.right) for column, width in fitted])
+        yield row([(Cell([(column.title, "dim")]), width, column.right) for column, width in fitted])
         rows = len(self.columns[0].cells) if self.columns else 0
         for index in range(rows):
             if self.last_is_sum and index == rows - 1:
                 yield [("─" * (sum([width for _, width in fitted]) + GAP * (len(fitted) - 1)), "dim")]
-            yield _row([(column.cells[index], width, column.right) for column, width in fitted])
+            yield row([(column.cells[index], width, column.right) for column, width in fitted])
             yield from self.below.get(index, ())
 
 
-def _row(cells: Sequence[tuple[Cell, int, bool]]) -> list[Part]:
+def row(cells: Sequence[tuple[Cell, int, bool]]) -> list[Part]:
+    """One line of cells, each with its width and whether it is right-aligned."""
     line: list[Part] = []
     pending = 0
     for cell, width, right in cells:

@@ -104,8 +104,8 @@ def _notes(branch: Branch) -> str:
         notes.append(f"→ {clean(target)}")
     if step.usage is not None and step.usage.cache_hit:
         notes.append("cache hit")
-    if attributes.get("handled_error") and step.status is Status.OK:
-        notes.append("error, handled")
+    if attributes.get("handled"):
+        notes.append("handled")
     if step.status not in (Status.OK, Status.ERROR):
         notes.append(str(step.status))
     if branch.folded:

@@ -1,0 +1,5 @@
+"""`python -m treerings`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,52 @@
+"""What the commands print: plain data as JSON, everything else through one console."""
+
+from __future__ import annotations
+
+import os
+import sys
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from ..plain import dump_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["console", "print_json", "print_json_line"]
+
+PIPED_WIDTH = 160
+"""Columns when the output is no terminal and COLUMNS does not say."""
+
+
+def console(*, no_color: bool = False) -> Console:
+    """A console on standard output; plain when that is no terminal, or when colours are not wanted."""
+    from rich.console import Console
+
+    plain = no_color or bool(os.environ.get("NO_COLOR"))
+    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit() else PIPED_WIDTH
+    return Console(color_system=None if plain else "auto", width=width, highlight=False, markup=False, emoji=False)
+
+
+def print_json(data: object) -> None:
+    """Print plain data as indented JSON; a `Decimal` is a number with all its digits."""
+    click.echo(orjson.dumps(_plain(data), option=orjson.OPT_INDENT_2))
+
+
+def print_json_line(data: object) -> None:
+    """Print plain data as JSON on one line."""
+    click.echo(orjson.dumps(_plain(data)))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(f"{value:f}")
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return orjson.Fragment(dump_json(value))

@@ -1,0 +1,74 @@
+"""`treerings where`: the store, the files and the settings in effect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .options import output_options
+
+__all__ = ["where"]
+
+
+@click.command()
+@output_options
+def where(as_json: bool, no_color: bool) -> None:
+    """Print where things are: the store, the data folder, the configuration file, every setting and its origin."""
+    from .output import console, print_json
+
+    data = _places()
+    if as_json:
+        print_json(data)
+        return
+    from ..rendering import clean
+    from ..rendering.table import Cell, Column, Table
+
+    out = console(no_color=no_color)
+    places = [("store", data["store"]), ("store file", _file_text(data)), ("data folder", data["data_dir"])]
+    places.append(
+        ("config file", data["config_file"] or "none (treerings.toml here, above, or in the user's config folder)")
+    )
+    names = [Cell([(name, "bold")]) for name, _ in places]
+    values = [Cell([(clean(str(value)), "")]) for _, value in places]
+    out.print(Table([Column("", names), Column("", values, least=20)]))
+    out.print()
+    settings = data["settings"]
+    out.print(
+        Table(
+            [
+                Column("setting", [Cell([(s["name"], "bold")]) for s in settings]),
+                Column("value", [Cell([(clean(str(s["value"])), "")]) for s in settings], least=16),
+                Column("origin", [Cell([(clean(s["origin"]), "bright_black")]) for s in settings], least=10),
+            ]
+        )
+    )
+
+
+def _places() -> dict[str, Any]:
+    from ..settings import config_file, data_dir, load_settings, origins
+    from .stores import _sqlite_path, safe_url
+
+    settings = load_settings()
+    sources = origins(settings)
+    path = _sqlite_path(settings.store)
+    values = {name: getattr(settings, name) for name in type(settings).model_fields}
+    values["store"] = safe_url(settings.store)
+    config = config_file()
+    return {
+        "store": safe_url(settings.store),
+        "store_path": None if path is None else str(path.absolute()),
+        "store_exists": None if path is None else path.exists(),
+        "store_bytes": path.stat().st_size if path is not None and path.exists() else None,
+        "data_dir": str(data_dir()),
+        "config_file": None if config is None else str(config),
+        "settings": [{"name": name, "value": value, "origin": sources[name]} for name, value in values.items()],
+    }
+
+
+def _file_text(data: dict[str, Any]) -> str:
+    if data["store_path"] is None:
+        return "none"
+    if not data["store_exists"]:
+        return f"{data['store_path']} (not there yet)"
+    return f"{data['store_path']} ({data['store_bytes'] / 1_000_000:,.1f} MB)"
