@@ -41,7 +41,8 @@ __all__ = [
 logger = logging.getLogger("treerings")
 
 _lock = threading.RLock()
-_recorder: Recorder | None = None
+current: Recorder | None = None
+"""The recorder of this process, once it was asked for."""
 _registry: Registry | None = None
 _settings: Settings | None = None
 
@@ -72,15 +73,15 @@ def settings() -> Settings:
 
 def recorder() -> Recorder:
     """The recorder of this process, made from the settings when it is first asked for."""
-    if _recorder is not None:
-        return _recorder
+    if current is not None:
+        return current
     with _lock:
-        if _recorder is None:
+        if current is None:
             registry().load()
             use_recorder(recorder_from(settings()))
             _flush_when_multiprocessing_ends()
-        assert _recorder is not None
-        return _recorder
+        assert current is not None
+        return current
 
 
 def recorder_from(settings: Settings, *, registry: Registry | None = None, **more: Any) -> Recorder:
@@ -115,9 +116,9 @@ def recorder_from(settings: Settings, *, registry: Registry | None = None, **mor
 
 def use_recorder(new: Recorder | None) -> Recorder | None:
     """Make `new` the recorder of this process; the one before is given back, neither flushed nor closed."""
-    global _recorder
+    global current
     with _lock:
-        before, _recorder = _recorder, new
+        before, current = current, new
         if new is not None:
             new.plugins_changed()
         return before
@@ -179,25 +180,25 @@ def open_store(url: str | None = None) -> Store:
 
 
 def _at_exit() -> None:
-    if _recorder is not None and _recorder._pid == os.getpid():
-        _recorder.close(settings().exit_timeout)
+    if current is not None and current._pid == os.getpid():
+        current.close(settings().exit_timeout)
 
 
 def _before_fork() -> None:
-    if _recorder is not None:
-        _recorder.before_fork()
+    if current is not None:
+        current.before_fork()
 
 
 def _after_fork_in_parent() -> None:
-    if _recorder is not None:
-        _recorder.after_fork_in_parent()
+    if current is not None:
+        current.after_fork_in_parent()
 
 
 def _after_fork_in_child() -> None:
     global _lock
     _lock = threading.RLock()
-    if _recorder is not None:
-        _recorder.after_fork_in_child()
+    if current is not None:
+        current.after_fork_in_child()
         _flush_when_multiprocessing_ends()
 
 

@@ -54,23 +54,10 @@ class CallbackHandler(_Base):
 
     @property
     def ignore_chain(self) -> bool:
-        return not (self._active and runtime.recorder().enabled)
+        recorder = runtime.current
+        return not self._active or (recorder is not None and not recorder.enabled)
 
-    @property
-    def ignore_llm(self) -> bool:
-        return not (self._active and runtime.recorder().enabled)
-
-    @property
-    def ignore_chat_model(self) -> bool:
-        return not (self._active and runtime.recorder().enabled)
-
-    @property
-    def ignore_agent(self) -> bool:
-        return not (self._active and runtime.recorder().enabled)
-
-    @property
-    def ignore_retriever(self) -> bool:
-        return not (self._active and runtime.recorder().enabled)
+    ignore_llm = ignore_chat_model = ignore_agent = ignore_retriever = ignore_chain
 
     @property
     def ignore_retry(self) -> bool:

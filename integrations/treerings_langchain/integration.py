@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -53,4 +54,5 @@ def probe(base_url: str) -> None:
     model = ChatOpenAI(model="gpt-4o-mini", base_url=base_url, api_key=SecretStr("unused"), max_retries=0)
     agent = create_agent(model, [ring_count], name="probe")
     question: Any = {"messages": [("user", "How old is the oak?")]}
-    RunnableLambda(agent.invoke).invoke(question)
+    answer: Callable[[Any], Any] = agent.invoke
+    RunnableLambda(answer).invoke(question)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
@@ -12,11 +12,39 @@ from treerings.snapshot import Budget, snapshot
 
 from .runs import Run
 
-__all__ = ["answer", "document", "message", "messages", "plain", "state"]
+__all__ = ["answer", "document", "is_message", "message", "messages", "plain", "state"]
 
 ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant", "HumanMessageChunk": "user"}
 
 Serialize = Callable[[Any], Any]
+
+_BASES = (
+    (AIMessage, "answer"),
+    (ToolMessage, "tool"),
+    (BaseMessage, "message"),
+    (Document, "document"),
+    (PromptValue, "prompt"),
+)
+_MESSAGES = frozenset({"answer", "tool", "message"})
+_known: dict[type, str] = {}
+
+
+def _what(kind: type) -> str:
+    """What objects of this class are to us; remembered, since pydantic's `isinstance` takes microseconds."""
+    what = _known.get(kind)
+    if what is None:
+        what = next((name for base, name in _BASES if issubclass(kind, base)), "")
+        if not what and kind.__module__.startswith("langgraph") and kind.__name__ in ("Command", "Send", "Interrupt"):
+            what = kind.__name__
+        if len(_known) > 10_000:  # a program that makes classes without end
+            _known.clear()
+        _known[kind] = what
+    return what
+
+
+def is_message(item: Any) -> bool:
+    """Whether this is a LangChain message of whatever class."""
+    return _what(type(item)) in _MESSAGES
 
 
 def message(item: BaseMessage) -> dict[str, Any]:
@@ -25,23 +53,26 @@ def message(item: BaseMessage) -> dict[str, Any]:
     taken: dict[str, Any] = {"role": ROLES.get(kind, kind), "content": item.content}
     if item.name:
         taken["name"] = item.name
-    if isinstance(item, AIMessage):
-        if item.tool_calls:
+    what = _what(type(item))
+    if what == "answer":
+        answer = cast(AIMessage, item)
+        if answer.tool_calls:
             taken["tool_calls"] = [
-                {"id": call["id"], "name": call["name"], "args": call["args"]} for call in item.tool_calls
+                {"id": call["id"], "name": call["name"], "args": call["args"]} for call in answer.tool_calls
             ]
-        if item.invalid_tool_calls:
+        if answer.invalid_tool_calls:
             taken["invalid_tool_calls"] = [
                 {"id": call.get("id"), "name": call.get("name"), "args": call.get("args"), "error": call.get("error")}
-                for call in item.invalid_tool_calls
+                for call in answer.invalid_tool_calls
             ]
-        if (reasoning := item.additional_kwargs.get("reasoning_content")) is not None:
-            taken["reasoning"] = reasoning
-        if (refusal := item.additional_kwargs.get("refusal")) is not None:
-            taken["refusal"] = refusal
-    elif isinstance(item, ToolMessage):
-        taken["tool_call_id"] = item.tool_call_id
-        if item.status == "error":
+        if extra := answer.additional_kwargs:
+            for name, key in (("reasoning", "reasoning_content"), ("refusal", "refusal")):
+                if extra.get(key) is not None:
+                    taken[name] = extra[key]
+    elif what == "tool":
+        result = cast(ToolMessage, item)
+        taken["tool_call_id"] = result.tool_call_id
+        if result.status == "error":
             taken["status"] = "error"
     return taken
 
@@ -55,31 +86,37 @@ def document(item: Document) -> dict[str, Any]:
 
 def plain(value: Any) -> Any | None:
     """The plain form of an object of LangChain or LangGraph; None for other objects."""
-    if isinstance(value, BaseMessage):
+    what = _what(type(value))
+    if not what:
+        return None
+    if what in _MESSAGES:
         return message(value)
-    if isinstance(value, Document):
+    if what == "document":
         return document(value)
-    if isinstance(value, PromptValue):
+    if what == "prompt":
         return [message(item) for item in value.to_messages()]
-    kind = type(value)
-    if kind.__module__.startswith("langgraph"):
-        if kind.__name__ == "Command":
-            fields = {name: getattr(value, name, None) for name in ("update", "resume", "goto", "graph")}
-            return {"command": {name: item for name, item in fields.items() if item not in (None, ())}}
-        if kind.__name__ == "Send":
-            return {"send": {"node": value.node, "arg": value.arg}}
-        if kind.__name__ == "Interrupt":
-            return {"interrupt": value.value}
-    return None
+    if what == "Command":
+        fields = {name: getattr(value, name, None) for name in ("update", "resume", "goto", "graph")}
+        return {"command": {name: item for name, item in fields.items() if item is not None and item != ()}}
+    if what == "Send":
+        return {"send": {"node": value.node, "arg": value.arg}}
+    return {"interrupt": value.value}
 
 
 def messages(items: list[BaseMessage], serialize: Serialize) -> list[Any]:
     """A model call's messages, within one budget."""
     budget = Budget()
-    return [
-        snapshot(message(item) if isinstance(item, BaseMessage) else item, budget=budget, serialize=serialize)
-        for item in items
-    ]
+    return [_bounded(message(item) if is_message(item) else item, budget, serialize) for item in items]
+
+
+def _bounded(value: Any, budget: Budget, serialize: Serialize) -> Any:
+    """A message's snapshot; the usual one, a role and a text, is one already."""
+    if type(value) is dict and len(value) == 2 and type(text := value["content"]) is str and len(text) < 65_536:
+        budget.items -= 1
+        budget.chars -= len(text)
+        if budget.chars > 0 and budget.items > 0:
+            return value
+    return snapshot(value, budget=budget, serialize=serialize)
 
 
 def state(value: Any, run: Run, serialize: Serialize) -> Any:
@@ -89,8 +126,8 @@ def state(value: Any, run: Run, serialize: Serialize) -> Any:
     if type(value) is not dict:
         return snapshot(value, serialize=serialize)
     items = value.get("messages")
-    if type(items) is not list or len(items) < 2 or not isinstance(items[-1], BaseMessage):
-        if type(items) is list and items and isinstance(items[-1], BaseMessage):
+    if type(items) is not list or len(items) < 2 or not is_message(items[-1]):
+        if type(items) is list and items and is_message(items[-1]):
             _remember(run, items)
         return snapshot(value, serialize=serialize)
     seen = run.root.seen_messages
@@ -127,7 +164,7 @@ def answer(response: Any, serialize: Serialize) -> Any:
     answers = []
     for generations in response.generations:
         for generation in generations:
-            item = getattr(generation, "message", None)
-            value = message(item) if isinstance(item, BaseMessage) else generation.text
-            answers.append(snapshot(value, budget=budget, serialize=serialize))
+            item: Any = getattr(generation, "message", None)
+            value = message(item) if is_message(item) else generation.text
+            answers.append(_bounded(value, budget, serialize))
     return answers[0] if len(answers) == 1 else answers

@@ -16,32 +16,27 @@ __all__ = ["Run", "Runs"]
 class Run:
     """One run, open or recently ended."""
 
-    __slots__ = (
-        "agent_name",
-        "attempts",
-        "checkpoint_ns",
-        "closes_early",
-        "first_token",
-        "hidden",
-        "inputs_id",
-        "interrupted",
-        "is_agent",
-        "is_graph",
-        "is_node",
-        "model",
-        "name",
-        "node_names",
-        "open_calls",
-        "parent",
-        "provider",
-        "root",
-        "seen_messages",
-        "shadowed",
-        "started_s",
-        "step",
-        "thread_id",
-        "tool_calls",
-    )
+    agent_name: str | None = None
+    """`lc_agent_name` of the metadata, inherited by everything below an agent."""
+    checkpoint_ns: str | None = None
+    thread_id: str | None = None
+    is_node = is_graph = is_agent = False
+    hidden = False
+    interrupted = False
+    first_token = False
+    closes_early = False
+    """Whether the run was started by a stream method: if it ends before a model call below, nobody read on."""
+    open_calls = 0
+    """Model calls that run below; counted at the root."""
+    node_names: set[str] | None = None
+    attempts: dict[str, int] | None = None
+    """How many runs each task of this graph had, by checkpoint namespace."""
+    tool_calls: dict[str, str] | None = None
+    """The model call that asked for each tool call, by tool-call id."""
+    seen_messages: set[str | int] | None = None
+    """Messages that a payload of this workflow already holds; kept at the root."""
+    shadowed: Run | None = None
+    """An open run with the same id: somebody gave one `run_id` to two invocations."""
 
     def __init__(self, step: OpenStep, parent: Run | None, name: str, inputs_id: int) -> None:
         self.step = step
@@ -52,29 +47,6 @@ class Run:
         self.inputs_id = inputs_id
         """The identity of the object that the start was told with: a repeated delivery has the same."""
         self.started_s = time.monotonic()
-        self.agent_name: str | None = None
-        """`lc_agent_name` of the metadata, inherited by everything below an agent."""
-        self.checkpoint_ns: str | None = None
-        self.thread_id: str | None = None
-        self.model: str | None = None
-        self.provider: str | None = None
-        self.is_node = self.is_graph = self.is_agent = False
-        self.hidden = False
-        self.interrupted = False
-        self.first_token = False
-        self.closes_early = False
-        """Whether the run was started by a stream method: if it ends before a model call below, nobody read on."""
-        self.open_calls = 0
-        """Model calls that run below; counted at the root."""
-        self.node_names: set[str] | None = None
-        self.attempts: dict[str, int] | None = None
-        """How many runs each task of this graph had, by checkpoint namespace."""
-        self.tool_calls: dict[str, str] | None = None
-        """The model call that asked for each tool call, by tool-call id."""
-        self.seen_messages: set[str | int] | None = None
-        """Messages that a payload of this workflow already holds; kept at the root."""
-        self.shadowed: Run | None = None
-        """An open run with the same id: somebody gave one `run_id` to two invocations."""
 
 
 class Runs:

@@ -23,22 +23,24 @@ RUNS = Runs()
 """Shared by all handlers of the process."""
 
 SOURCE = "langchain"
-REQUEST_PARAMETERS = (
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "max_completion_tokens",
-    "max_output_tokens",
-    "n",
-    "seed",
-    "stop",
-    "stream",
-    "tool_choice",
-    "parallel_tool_calls",
-    "reasoning_effort",
-    "service_tier",
-    "frequency_penalty",
-    "presence_penalty",
+REQUEST_PARAMETERS = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "n",
+        "seed",
+        "stop",
+        "stream",
+        "tool_choice",
+        "parallel_tool_calls",
+        "reasoning_effort",
+        "service_tier",
+        "frequency_penalty",
+        "presence_penalty",
+    }
 )
 """What is kept of `invocation_params`; the rest may hold anything, credentials included."""
 KNOWN_METADATA = frozenset(
@@ -52,6 +54,10 @@ KNOWN_METADATA = frozenset(
         "checkpoint_id",
         "lc_agent_name",
         "lc_versions",
+        "ls_integration",
+        "ls_model_name",
+        "ls_model_type",
+        "ls_provider",
         "tags",
         "task_id",
         "run_id",
@@ -166,7 +172,6 @@ class Translator:
             model=str(model) if model else None,
             provider=str(provider) if provider else None,
         )
-        run.model = model
         run.root.open_calls += 1
 
     def tool_started(
@@ -442,13 +447,14 @@ class Translator:
             if attempt := local_tag(tags, "retry:attempt:"):
                 attributes["attempt"] = int(attempt) if attempt.isdigit() else attempt
         if metadata:
-            own_metadata = {
-                key: value
-                for key, value in metadata.items()
-                if key not in KNOWN_METADATA and not key.startswith(("ls_", "__"))
-            }
-            if own_metadata and (parent is None or parent.root is parent):
-                attributes["metadata"] = snapshot(own_metadata)
+            if parent is None or parent.root is parent:
+                own_metadata = {
+                    key: value
+                    for key, value in metadata.items()
+                    if key not in KNOWN_METADATA and not key.startswith(("ls_", "__"))
+                }
+                if own_metadata:
+                    attributes["metadata"] = snapshot(own_metadata)
             if (step := metadata.get("langgraph_step")) is not None:
                 attributes["langgraph_step"] = step
                 attributes["langgraph_node"] = metadata.get("langgraph_node")
@@ -538,12 +544,14 @@ def _thread_id(metadata: Mapping[str, Any], parent: Run | None) -> str | None:
 
 
 def _request(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    request = {key: parameters[key] for key in REQUEST_PARAMETERS if parameters.get(key) is not None}
+    request: dict[str, Any] = {}
+    for key, value in parameters.items():
+        if key in REQUEST_PARAMETERS and value is not None:
+            request[key] = value if type(value) in (int, float, bool) else snapshot(value)
     tools = parameters.get("tools") or parameters.get("functions")
     if isinstance(tools, list) and tools:
         request["tools"] = [_tool_name(tool) for tool in tools[:100]]
-    taken: dict[str, Any] = snapshot(request) if request else {}
-    return taken
+    return request
 
 
 def _tool_name(tool: Any) -> str:
