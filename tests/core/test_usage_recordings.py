@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from treerings.usage import Usage
 
 ROOT = Path(__file__).resolve().parents[2]
