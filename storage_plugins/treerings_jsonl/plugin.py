@@ -4,8 +4,8 @@ The file is append-only: every line is the state of a step when it was written, 
 number of processes may append at once. Reading goes through `MemoryStore`, which takes in what was added since the last
 look; so this store is for thousands of steps, not for millions, and needs no more than a text editor to be read.
 
-    registry.open_store("jsonl:///runs.jsonl")         # relative;  jsonl:////tmp/runs.jsonl is absolute
-    registry.open_store("jsonl:///folder")             # a directory: folder/steps.jsonl
+    treerings show last --store jsonl:///runs.jsonl     # relative;  jsonl:////tmp/runs.jsonl is absolute
+    treerings show last --store jsonl:///folder         # a directory: folder/steps.jsonl
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from io import FileIO
+from io import BufferedReader, FileIO, IOBase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +59,7 @@ class JsonlStore:
         path = Path(rest.removeprefix("/")).expanduser().absolute()
         self.path = path if path.suffix and not path.is_dir() else path / "steps.jsonl"
         self.url = f"jsonl:///{self.path}"
-        self._lock = threading.Lock()
+        self._reading = threading.Lock()
         self._read = MemoryStore()
         self._offset = 0
         """How far the file has been read."""
@@ -69,7 +69,7 @@ class JsonlStore:
             self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, steps: Sequence[Step]) -> None:
-        lines = b"".join(dump_json(dump_step(step)) + b"\n" for step in steps)
+        lines = b"".join(map(_line, steps))
         with self._explained(), self._appending() as file:
             end = file.seek(0, os.SEEK_END)
             if end and file.seek(end - 1) is not None and file.read(1) != b"\n":
@@ -96,17 +96,19 @@ class JsonlStore:
 
     def delete(self, filter: Filter) -> int:
         """Write what stays to a new file and put it in the place of the old one."""
-        with self._explained(), self._appending():
-            store = self._current()
-            gone = store.delete(filter)
-            _, staying = store.changes(0, limit=sys.maxsize)
-            fresh = self.path.with_name(f"{self.path.name}.new")
+        fresh = self.path.with_name(f"{self.path.name}.new")
+        with self._reading, self._explained(), self._appending():
+            with self.path.open("rb") as file:
+                self._take_in(file)
+            self._file_id = None  # whatever happens now, look at the file again
+            gone = self._read.delete(filter)
             with fresh.open("wb") as file:
-                file.writelines(dump_json(dump_step(step)) + b"\n" for step in staying)
+                file.writelines(map(_line, self._read.changes(0, limit=sys.maxsize)[1]))
                 file.flush()
                 os.fsync(file.fileno())
+                self._offset, file_id = file.tell(), os.fstat(file.fileno()).st_ino
             fresh.replace(self.path)
-            self._offset, self._file_id = self.path.stat().st_size, self.path.stat().st_ino
+            self._file_id = file_id
         return gone
 
     def close(self) -> None:
@@ -114,35 +116,37 @@ class JsonlStore:
 
     def _current(self) -> MemoryStore:
         """Everything that is in the file by now."""
-        with self._lock, self._explained(), contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
-            state = os.fstat(file.fileno())
-            if state.st_ino != self._file_id or state.st_size < self._offset:
-                self._read.delete(Filter())
-                self._offset, self._file_id = 0, state.st_ino
-            file.seek(self._offset)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break  # still being written, or torn; in either case its time has not come
-                self._offset += len(line)
-                self._take(line)
+        with self._reading, self._explained(), contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
+            _lock(file, "LOCK_SH")  # a batch is seen whole
+            self._take_in(file)
         return self._read
 
-    def _take(self, line: bytes) -> None:
+    def _take_in(self, file: BufferedReader) -> None:
+        """Read on from where the last look ended."""
         from treerings.schema import load_step  # pydantic: not before there is something to read
 
-        try:
-            if line.strip():
-                self._read.write([load_step(orjson.loads(line))])
-        except (orjson.JSONDecodeError, InvalidEvent) as error:
-            logger.warning("%s: a line was skipped: %s", self.path, error)
+        state = os.fstat(file.fileno())
+        if state.st_ino != self._file_id or state.st_size < self._offset:
+            self._read.delete(Filter())
+            self._offset, self._file_id = 0, state.st_ino
+        file.seek(self._offset)
+        steps = []
+        for line in file:
+            if not line.endswith(b"\n"):
+                break  # torn: the next batch ends it
+            self._offset += len(line)
+            try:
+                steps.append(load_step(orjson.loads(line)))
+            except (orjson.JSONDecodeError, InvalidEvent) as error:
+                logger.warning("%s: a line was skipped: %s", self.path, error)
+        self._read.write(steps)
 
     @contextlib.contextmanager
     def _appending(self) -> Iterator[FileIO]:
         """The file, opened for appending, while no other process writes to it or replaces it."""
         while True:
             with self.path.open("ab+", buffering=0) as file:
-                if fcntl is not None:
-                    fcntl.flock(file, fcntl.LOCK_EX)
+                _lock(file, "LOCK_EX")
                 if os.fstat(file.fileno()).st_ino == self.path.stat().st_ino:
                     yield file
                     return
@@ -153,3 +157,15 @@ class JsonlStore:
             yield
         except OSError as error:
             raise StoreError(f"{self.url}: {error.strerror or error}.") from error
+
+
+def _line(step: Step) -> bytes:
+    # What `dump_step` leaves out as empty and a step cannot do without.
+    always = {"parent_id": step.parent_id, "input": step.input, "output": step.output}
+    return dump_json(always | dump_step(step)) + b"\n"
+
+
+def _lock(file: IOBase, kind: str) -> None:
+    """Wait for a lock on the file, which closing it gives back."""
+    if fcntl is not None:
+        fcntl.flock(file.fileno(), getattr(fcntl, kind))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Table, Text, text
+from sqlalchemy import BigInteger, DateTime, Index, Table, Text, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -22,6 +22,11 @@ def _text() -> Any:
 
 def _big() -> Any:
     return Field(default=None, sa_type=BigInteger)
+
+
+def _time() -> Any:
+    # Said by name: what SQLModel makes of a bare datetime depends on its version.
+    return Field(default=None, sa_type=DateTime)
 
 
 def _key() -> Any:
@@ -57,8 +62,8 @@ class StepRow(_Base, table=True):
     status: str = Field(sa_type=Text)
     error_type: str | None = _text()
     error: str | None = _text()
-    started_at: datetime
-    ended_at: datetime | None = None
+    started_at: datetime = Field(sa_type=DateTime)
+    ended_at: datetime | None = _time()
     duration_ms: float | None = None
     first_token_ms: float | None = None
     input_tokens: int | None = _big()
@@ -101,8 +106,8 @@ class WorkflowRow(_Base, table=True):
     source: str = Field(sa_type=Text)
     status: str = Field(sa_type=Text)
     error: str | None = _text()
-    started_at: datetime
-    ended_at: datetime | None = None
+    started_at: datetime = Field(sa_type=DateTime)
+    ended_at: datetime | None = _time()
     duration_ms: float | None = None
     steps: int = Field(sa_type=BigInteger)
     llm_calls: int = Field(sa_type=BigInteger)
@@ -160,7 +165,7 @@ class WriterRow(_Base, table=True):
     pid: int = Field(sa_type=BigInteger)
     started: str | None = _text()
     """What tells this process from another one with the same pid."""
-    heartbeat_at: datetime | None = None
+    heartbeat_at: datetime | None = _time()
     """NULL once the writer has closed the store."""
     revision: int = Field(sa_type=BigInteger)
     """The last revision that this writer gave away; the highest of all writers is the store's."""
