@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from contextvars import ContextVar
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from treerings.context import OpenStep
@@ -24,6 +25,11 @@ class Run:
     hidden = False
     interrupted = False
     first_token = False
+    streamed = False
+    """Whether any chunk came, be it an empty one."""
+    watch: Watch | None = None
+    """Ends the run when nobody else can any more."""
+    ended_s: float | None = None
     closes_early = False
     """Whether the run was started by a stream method: if it ends before a model call below, nobody read on."""
     open_calls = 0
@@ -38,62 +44,85 @@ class Run:
     shadowed: Run | None = None
     """An open run with the same id: somebody gave one `run_id` to two invocations."""
 
-    def __init__(self, step: OpenStep, parent: Run | None, name: str, inputs_id: int) -> None:
+    def __init__(self, step: OpenStep, parent: Run | None, name: str, told: object) -> None:
         self.step = step
         self.parent = parent
         """The run around this one, where both are LangChain's and in one workflow."""
         self.root: Run = parent.root if parent is not None else self
         self.name = name
-        self.inputs_id = inputs_id
-        """The identity of the object that the start was told with: a repeated delivery has the same."""
+        self.told: object = told
+        """The metadata that the start was told with: one object for all handlers of a run, and for no other run."""
         self.started_s = time.monotonic()
+
+
+class Watch(Protocol):
+    """Something that waits beside a run."""
+
+    def stop(self) -> None:
+        """The run ended: wait no more."""
+
+
+_root: ContextVar[Run | None] = ContextVar("treerings_langchain_root", default=None)
+"""The root that was started last in this context: tells concurrent roots apart that were given one `run_id`."""
 
 
 class Runs:
     """Runs by id, shared by every handler of the process, so that two handlers see one run once.
 
     At most `max_open` open runs are kept (the oldest are forgotten: their end is then recorded as a step of its own), and
-    the latest `max_ended` ended ones, for late children and repeated deliveries. Runs left open below a root that
-    ended are forgotten after a minute. Operations are single dictionary operations, safe under the interpreter lock.
+    the latest `max_ended` ended ones, for late children and repeated deliveries. A run that is still open `keep_s` seconds
+    after its root ended is forgotten, and so is an open run older than `idle_s`; looked at when a root starts.
+    Operations are single dictionary operations, safe under the interpreter lock.
     """
 
-    def __init__(self, *, max_open: int = 50_000, max_ended: int = 5_000) -> None:
+    def __init__(
+        self, *, max_open: int = 50_000, max_ended: int = 5_000, keep_s: float = 60.0, idle_s: float = 86_400.0
+    ) -> None:
         self._open: dict[int, Run] = {}
         self._ended: OrderedDict[int, Run] = OrderedDict()
         self._nodes: dict[str, Run] = {}
         self._threads: OrderedDict[str, tuple[str, bool, dict[str, str]]] = OrderedDict()
         self._max_open = max_open
         self._max_ended = max_ended
-        self._opened = 0
+        self._keep_s = keep_s
+        self._idle_s = idle_s
+        self._tidied_s = 0.0
 
     def __len__(self) -> int:
         """How many runs are open."""
         return len(self._open)
 
     def open(self, run_id: UUID) -> Run | None:
-        return self._open.get(run_id.int)
+        run = self._open.get(run_id.int)
+        return run if run is None or run.shadowed is None else _of_this_context(run)
 
     def known(self, run_id: UUID | None) -> Run | None:
         """The run with this id, open or lately ended."""
         if run_id is None:
             return None
-        key = run_id.int
-        return self._open.get(key) or self._ended.get(key)
+        return self.open(run_id) or self._ended.get(run_id.int)
 
-    def repeated(self, run_id: UUID, inputs: object) -> bool:
-        """Whether this start was told before: the same id is open and was told with the same object."""
+    def repeated(self, run_id: UUID, told: object) -> bool:
+        """Whether this start was told before: a run with the same id is open and was told with the same object."""
         run = self._open.get(run_id.int)
-        return run is not None and run.inputs_id == id(inputs)
+        while run is not None:
+            if run.told is told:
+                return True
+            run = run.shadowed
+        return False
 
     def add(self, run_id: UUID, run: Run) -> None:
         key = run_id.int
+        if run.parent is None:
+            _root.set(run)
+            if run.started_s - self._tidied_s > 5.0:
+                self.tidy(run.started_s)
         run.shadowed = self._open.pop(key, None)
         self._open[key] = run
         if run.is_node and run.checkpoint_ns:
             self._nodes[run.checkpoint_ns] = run
-        self._opened += 1
-        if self._opened % 1_000 == 0 or len(self._open) > self._max_open:
-            self._tidy()
+        if len(self._open) > self._max_open:
+            self._forget_oldest()
 
     def end(self, run_id: UUID) -> Run | None:
         """Take the run out of the open ones; None when it is not open."""
@@ -102,13 +131,32 @@ class Runs:
         if run is None:
             return None
         if run.shadowed is not None:
-            self._open[key] = run.shadowed
-            run.shadowed = None
+            run = self._take_shadowed(key, run)
+        run.ended_s = time.monotonic()
+        run.told = None
+        if run.watch is not None:
+            run.watch.stop()
+            run.watch = None
         self._ended[key] = run
         if len(self._ended) > self._max_ended:
             self._pop_oldest(self._ended)
         if run.is_node and run.checkpoint_ns and self._nodes.get(run.checkpoint_ns) is run:
             del self._nodes[run.checkpoint_ns]
+        return run
+
+    def _take_shadowed(self, key: int, newest: Run) -> Run:
+        """Of several open runs with one id, take out the one that ends in this context; the others stay open."""
+        run = _of_this_context(newest)
+        if run is newest:
+            rest = newest.shadowed
+        else:
+            rest = item = newest
+            while item.shadowed is not None and item.shadowed is not run:
+                item = item.shadowed
+            item.shadowed = run.shadowed
+        run.shadowed = None
+        if rest is not None:
+            self._open[key] = rest
         return run
 
     def node(self, checkpoint_ns: str | None) -> Run | None:
@@ -128,6 +176,33 @@ class Runs:
         """The workflow id of the thread's latest run, whether it was interrupted, and its tool calls."""
         return self._threads.get(thread_id) if thread_id else None
 
+    def tidy(self, now_s: float) -> None:
+        """Forget what nobody will end; `now_s` is monotonic."""
+        self._tidied_s = now_s
+        for key, run in list(self._open.items()):
+            if self._abandoned(run, now_s):
+                self._open.pop(key, None)
+        for ns, run in list(self._nodes.items()):
+            if self._abandoned(run, now_s):
+                self._nodes.pop(ns, None)
+
+    def clear(self) -> None:
+        """Forget everything: what ends from here on was never seen."""
+        self._open.clear()
+        self._ended.clear()
+        self._nodes.clear()
+        self._threads.clear()
+
+    def _abandoned(self, run: Run, now_s: float) -> bool:
+        ended_s = run.root.ended_s
+        if ended_s is not None:
+            return now_s - ended_s > self._keep_s
+        return now_s - run.started_s > self._idle_s
+
+    def _forget_oldest(self) -> None:
+        for key in list(islice(self._open, max(0, len(self._open) - self._max_open))):
+            self._open.pop(key, None)
+
     @staticmethod
     def _pop_oldest(table: OrderedDict[Any, Any]) -> None:
         try:
@@ -135,14 +210,13 @@ class Runs:
         except KeyError:  # another thread was quicker
             return
 
-    def _tidy(self) -> None:
-        """Forget what nobody will end: runs below roots that ended a while ago, then the oldest."""
-        now = time.monotonic()
-        for key, run in list(self._open.items()):
-            if run.root.step.ended and run.root is not run and now - run.root.started_s > 60:
-                self._open.pop(key, None)
-        for key in list(islice(self._open, max(0, len(self._open) - self._max_open))):
-            self._open.pop(key, None)
-        for ns, run in list(self._nodes.items()):
-            if run.root.step.ended and now - run.root.started_s > 60:
-                self._nodes.pop(ns, None)
+
+def _of_this_context(newest: Run) -> Run:
+    """Of open runs with one id the one that was started in this context, else the newest."""
+    here = _root.get()
+    run: Run | None = newest
+    while run is not None:
+        if run is here:
+            return run
+        run = run.shadowed
+    return newest

@@ -93,7 +93,8 @@ class Translator:
         run_type: str | None,
         streams: bool,
     ) -> None:
-        if self.runs.repeated(run_id, inputs):
+        told = inputs if metadata is None else metadata
+        if self.runs.repeated(run_id, told):
             return
         metadata = metadata or NO_METADATA
         parent_step, parent = find_parent(self.runs, parent_run_id, metadata)
@@ -108,7 +109,7 @@ class Translator:
         thread_id = _thread_id(metadata, parent)
         if parent_step is None and thread_id is not None:
             self._link_resume(thread_id, inputs, attributes)
-        run = Run(None, parent, name, id(inputs))  # type: ignore[arg-type]  # set below: payloads need the run first
+        run = Run(None, parent, name, told)  # type: ignore[arg-type]  # set below: payloads need the run first
         run.agent_name = metadata.get("lc_agent_name")
         run.checkpoint_ns = metadata.get("langgraph_checkpoint_ns")
         run.thread_id = thread_id
@@ -142,7 +143,8 @@ class Translator:
         parameters: Mapping[str, Any] | None,
         chat: bool,
     ) -> None:
-        if self.runs.repeated(run_id, inputs):
+        told = inputs if metadata is None else metadata
+        if self.runs.repeated(run_id, told):
             return
         metadata = metadata or NO_METADATA
         parameters = parameters or NO_METADATA
@@ -163,7 +165,7 @@ class Translator:
             Kind.LLM,
             name,
             run_id,
-            id(inputs),
+            told,
             parent_step,
             parent,
             metadata,
@@ -187,7 +189,8 @@ class Translator:
         inputs: Any,
         tool_call_id: str | None,
     ) -> None:
-        if self.runs.repeated(run_id, input_text):
+        told = input_text if metadata is None else metadata
+        if self.runs.repeated(run_id, told):
             return
         metadata = metadata or NO_METADATA
         parent_step, parent = find_parent(self.runs, parent_run_id, metadata)
@@ -206,7 +209,7 @@ class Translator:
             Kind.HANDOFF if destination else Kind.TOOL,
             name,
             run_id,
-            id(input_text),
+            told,
             parent_step,
             parent,
             metadata,
@@ -225,7 +228,8 @@ class Translator:
         metadata: Mapping[str, Any] | None,
         given_name: str | None,
     ) -> None:
-        if self.runs.repeated(run_id, query):
+        told = query if metadata is None else metadata
+        if self.runs.repeated(run_id, told):
             return
         metadata = metadata or NO_METADATA
         parent_step, parent = find_parent(self.runs, parent_run_id, metadata)
@@ -236,7 +240,7 @@ class Translator:
             Kind.RETRIEVER,
             str(name),
             run_id,
-            id(query),
+            told,
             parent_step,
             parent,
             metadata,
@@ -250,7 +254,7 @@ class Translator:
         kind: Kind,
         name: str,
         run_id: UUID,
-        inputs_id: int,
+        told: object,
         parent_step: OpenStep | None,
         parent: Run | None,
         metadata: Mapping[str, Any],
@@ -272,7 +276,7 @@ class Translator:
             labels=self._labels(metadata, parent, thread_id),
             attributes=attributes or None,
         )
-        run = Run(step, parent, name, inputs_id)
+        run = Run(step, parent, name, told)
         run.agent_name = metadata.get("lc_agent_name")
         run.checkpoint_ns = metadata.get("langgraph_checkpoint_ns")
         run.thread_id = thread_id
@@ -408,7 +412,7 @@ class Translator:
         step = recorder.start(
             kind, str(kind), source=SOURCE, parent=parent_step, labels=self.labels, attributes={"start_not_seen": True}
         )
-        run = Run(step, parent, str(kind), 0)
+        run = Run(step, parent, str(kind), None)
         if kind is Kind.LLM:
             run.root.open_calls += 1
         self.runs.add(run_id, run)
