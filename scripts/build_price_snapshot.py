@@ -131,6 +131,9 @@ LITELLM_UNITS = {
 }
 KEY = re.compile(r"^(?P<base>.+?)(?:_above_(?P<start>\d+)k_tokens)?(?:_(?P<tier>flex|priority|batches))?$")
 
+REGION = re.compile(r"^[a-z]{2}(?:-gov)?-[a-z]+-\d/")
+"""Bedrock's regions, which litellm puts before the name."""
+
 Rules = list[dict[str, Any]]
 
 
@@ -312,6 +315,8 @@ def find(provider: dict[str, Any], name: str) -> str | None:
     """The id of the model that a name means, as the engine would find it."""
     if name in provider["names"]:
         return str(provider["names"][name])
+    if REGION.match(name):  # a price for a region: no pattern means it
+        return name if name in provider["models"] else None
     for kind, text, model in provider["patterns"]:
         if matches(kind, text, name):
             return str(model)
@@ -391,6 +396,9 @@ def build(litellm: dict[str, Any], versions: dict[str, str], as_of: date) -> tup
                 continue
             if maker is not None:
                 notes["resold"].append(f"{name}/{model}")
+            plain = provider["models"].get(find(provider, REGION.sub("", model)) or "")
+            if REGION.match(model) and plain and plain["rules"] and same_base(plain["rules"], rules, as_of):
+                continue
             provider["models"][model] = {"source": 1, "rules": rules}
             notes["added"][name] += 1
         elif not ours["rules"]:

@@ -13,6 +13,9 @@ from .prices_rates import RuleSet
 __all__ = ["ListedModel", "Snapshot", "bundled"]
 
 
+_MAKERS = frozenset(["anthropic", "cohere", "deepseek", "google", "mistral", "moonshotai", "openai", "voyage", "xai"])
+
+
 class ListedModel:
     """One model of the snapshot, with its rules parsed at first use."""
 
@@ -56,7 +59,7 @@ class Snapshot:
     def find(self, provider: str | None, name: str) -> ListedModel | None:
         """The model that a provider calls `name` (in lower case), or that it resells under its maker's name.
 
-        Without a provider: the maker whose names look like this one, else the only provider that lists it.
+        Without a provider: the maker whose names look like this one, else the only provider (or maker) that lists it.
         """
         if provider is None:
             return self._find_anywhere(name)
@@ -84,6 +87,8 @@ class Snapshot:
             for owner, listed in self._providers.items()
             if (model := listed["names"].get(name) or (name if name in listed["models"] else None)) is not None
         ]
+        if len(owners) > 1:  # resellers: a name without a provider means its maker's
+            owners = [(owner, model) for owner, model in owners if owner in _MAKERS]
         return self._model(*owners[0]) if len(owners) == 1 else None
 
     def _match(self, listed: dict[str, Any], name: str) -> str | None:
