@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .. import runtime
 from ..registry import found
-from ..testing.capture import capture
+from ..testing.capturing import capture
 from ..testing.model_script import Answer, ToolCall
 from ..testing.model_server import ModelServer
 from .checks import Check

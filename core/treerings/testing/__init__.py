@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import recordings
-    from .capture import Capture, capture
+    from .capturing import Capture, capture
     from .deterministic import DeterministicClock
     from .model_request import ModelRequest
     from .model_script import Answer, Drop, Failure, ModelServerError, Route, ToolCall
     from .model_server import ModelServer
     from .model_usage import UsageOverrides, UsageTotal
-    from .outline import outline
+    from .outlines import outline
     from .store_tests import StoreTests
 
 __all__ = [
@@ -36,7 +36,7 @@ __all__ = [
 
 _PLACES = {
     "Answer": "model_script",
-    "Capture": "capture",
+    "Capture": "capturing",
     "DeterministicClock": "deterministic",
     "Drop": "model_script",
     "Failure": "model_script",
@@ -48,8 +48,8 @@ _PLACES = {
     "ToolCall": "model_script",
     "UsageOverrides": "model_usage",
     "UsageTotal": "model_usage",
-    "capture": "capture",
-    "outline": "outline",
+    "capture": "capturing",
+    "outline": "outlines",
 }
 
 

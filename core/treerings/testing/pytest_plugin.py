@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .capture import Capture
+    from .capturing import Capture
     from .deterministic import DeterministicClock
     from .model_server import ModelServer
 
@@ -26,7 +26,7 @@ def treerings_clock() -> DeterministicClock:
 @pytest.fixture
 def treerings_capture(request: pytest.FixtureRequest) -> Iterator[Capture]:
     """Everything that the test records, in memory; with `treerings_clock` in the same test, on its clock."""
-    from .capture import capture
+    from .capturing import capture
 
     clock = request.getfixturevalue("treerings_clock") if "treerings_clock" in request.fixturenames else None
     with capture(clock=clock) as captured:

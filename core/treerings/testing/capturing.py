@@ -19,7 +19,7 @@ from treerings.settings import Settings
 from treerings.spool import Spool
 from treerings.store import Store
 
-from .outline import outline
+from .outlines import outline
 
 __all__ = ["Capture", "capture"]
 
