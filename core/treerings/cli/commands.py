@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,8 @@ from ..errors import TreeringsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ..registry import Registry
 
 __all__ = ["Commands"]
 
@@ -40,9 +43,6 @@ class Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
         except TreeringsError as error:
@@ -54,14 +54,43 @@ class Commands(click.Group):
         if self._asked_plugins:
             return
         self._asked_plugins = True
-        from .. import runtime
-
-        registry = runtime.registry()
+        registry = _registry()
         registry.load()
         own = dict(self.commands)
         registry.tell("register_commands", cli=self)
         self.commands.update(own)
 
 
+def _registry() -> Registry:
+    """The installed plugins, all of them or those that the settings leave.
+
+    Reading settings takes longer than all else that `--help` does: it is left out where nothing can be disabled.
+    """
+    if _may_disable():
+        from .. import runtime
+
+        return runtime.registry()
+
+    from ..registry import Registry
+
+    return Registry()
+
+
+def _may_disable() -> bool:
+    """Whether there is any place that could name disabled plugins; see `treerings.settings`."""
+    import platformdirs
+
+    if {"TREERINGS_CONFIG", "TREERINGS_DISABLED_PLUGINS"} & os.environ.keys():
+        return True
+    try:
+        here = Path.cwd()
+    except OSError:  # the working directory was deleted
+        here = Path(os.sep)
+    folders = [here, *here.parents, Path(platformdirs.user_config_dir("treerings", appauthor=False))]
+    return any((folder / "treerings.toml").is_file() for folder in folders)
+
+
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    from ..rendering import clean
+
+    return clean(str(error))

@@ -7,7 +7,7 @@ import click
 __all__ = ["demo"]
 
 
-@click.command()
+@click.command(short_help="Run a team of agents and show what it cost.")
 @click.option("--store", "store_url", metavar="URL", help="The store to write; default: the one of the settings.")
 @click.option("--no-color", is_flag=True, help="Print without colours; so does NO_COLOR=1.")
 def demo(store_url: str | None, no_color: bool) -> None:
@@ -23,6 +23,7 @@ def demo(store_url: str | None, no_color: bool) -> None:
 
     check_installed()
     if store_url is not None:
+        runtime.open_store(store_url).close()
         runtime.configure(store=store_url)
     url = load_settings(**({} if store_url is None else {"store": store_url})).store
     instrumentation.instrument("langchain")
@@ -42,11 +43,11 @@ def demo(store_url: str | None, no_color: bool) -> None:
     option = f" --store {store_url}" if store_url else ""
     out.print("\nThe costs are what the real models would cost. Next:", style="bold")
     for line, meaning in (
-        (f"treerings show last --payloads{option}", "the same tree with what was said"),
-        (f"treerings totals --by model,status{option}", "sums by anything"),
-        ("treerings run app.py", "record your own program, without changing it"),
+        (f"treerings show last --payloads{option}", "the same, with all that was said"),
+        (f"treerings totals --by model{option}", "sums of all runs, by anything"),
+        ("treerings run app.py", "record your own program"),
     ):
-        out.print(f"  {line:<44} {meaning}")
+        out.print(f"  {line:<36} {meaning}")
 
 
 def _show(url: str, out: object) -> None:

@@ -9,13 +9,14 @@ import click
 from .options import output_options
 
 if TYPE_CHECKING:
-    from ..rendering.table import Table
+    from collections.abc import Iterator
+
     from .checks import Check
 
 __all__ = ["doctor"]
 
 
-@click.command()
+@click.command(short_help="Check that everything works here.")
 @click.option("--store", "store_url", metavar="URL", help="The store to try; default: the one of the settings.")
 @output_options
 def doctor(store_url: str | None, as_json: bool, no_color: bool) -> None:
@@ -24,7 +25,7 @@ def doctor(store_url: str | None, as_json: bool, no_color: bool) -> None:
     Nothing leaves the machine. Exits with 1 when something does not work.
     """
     from .checks import installation_checks, store_check
-    from .output import console, print_json
+    from .output import console, grid, print_json
     from .probes import framework_checks
 
     checks = [*installation_checks(), store_check(store_url), *framework_checks()]
@@ -33,7 +34,7 @@ def doctor(store_url: str | None, as_json: bool, no_color: bool) -> None:
         print_json({"ok": not failed, "checks": [_data(check) for check in checks]})
     else:
         out = console(no_color=no_color)
-        out.print(_table(checks))
+        out.print(grid(["", "check", "finding"], _rows(checks)))
         verdict = f"{len(failed)} of {len(checks)} checks failed." if failed else "Everything works."
         out.print(f"\n{verdict}", style="bold red" if failed else "bold green")
     if failed:
@@ -44,12 +45,10 @@ def _data(check: Check) -> dict[str, Any]:
     return {"name": check.name, "state": check.state, "detail": check.detail, "hint": check.hint}
 
 
-def _table(checks: list[Check]) -> Table:
-    from ..rendering import clean
-    from ..rendering.table import Cell, Column, Table
-
-    symbols = {"ok": ("✓ ", "green"), "failed": ("✗ ", "bold red"), "note": ("– ", "yellow")}
-    names = [Cell([symbols[check.state], (clean(check.name), "bold")], cut=1) for check in checks]
-    details = [Cell([(clean(check.detail), "red" if check.failed else "")]) for check in checks]
-    hints = {index: [[("  → ", "yellow"), (clean(check.hint), "")]] for index, check in enumerate(checks) if check.hint}
-    return Table([Column("check", names, least=16), Column("finding", details, least=20)], hints)
+def _rows(checks: list[Check]) -> Iterator[list[tuple[str, str]]]:
+    symbols = {"ok": ("✓", "green"), "failed": ("✗", "bold red"), "note": ("–", "yellow")}
+    for check in checks:
+        symbol, style = symbols[check.state]
+        yield [(symbol, style), (check.name, "bold"), (check.detail, "red" if check.failed else "")]
+        if check.hint:
+            yield [("", ""), ("", ""), (f"→ {check.hint}", "yellow")]

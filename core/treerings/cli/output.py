@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from decimal import Decimal
@@ -13,9 +14,12 @@ import orjson
 from ..plain import dump_json
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["console", "print_json", "print_json_line"]
+    from rich.console import Console
+    from rich.table import Table
+
+__all__ = ["console", "grid", "print_json", "print_json_line"]
 
 PIPED_WIDTH = 160
 """Columns when the output is no terminal and COLUMNS does not say."""
@@ -25,9 +29,26 @@ def console(*, no_color: bool = False) -> Console:
     """A console on standard output; plain when that is no terminal, or when colours are not wanted."""
     from rich.console import Console
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     plain = no_color or bool(os.environ.get("NO_COLOR"))
     width = None if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit() else PIPED_WIDTH
     return Console(color_system=None if plain else "auto", width=width, highlight=False, markup=False, emoji=False)
+
+
+def grid(titles: Sequence[str], rows: Iterable[Sequence[tuple[str, str]]]) -> Table:
+    """A table of texts with their styles; what is too long goes on in the next line, so that it can be copied whole."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..rendering import clean
+
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=any(titles), header_style="dim", pad_edge=False)
+    for position, title in enumerate(titles):
+        table.add_column(title, overflow="fold", no_wrap=position < 2)
+    for row in rows:
+        table.add_row(*(Text(clean(text), style) for text, style in row))
+    return table
 
 
 def print_json(data: object) -> None:

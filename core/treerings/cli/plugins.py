@@ -10,17 +10,19 @@ import click
 from .options import output_options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..registry import Integration, PluginInfo
 
 __all__ = ["plugins"]
 
 
-@click.command()
+@click.command(short_help="List plugins and frameworks.")
 @output_options
 def plugins(as_json: bool, no_color: bool) -> None:
     """List plugins and frameworks: what is installed, what it hooks into, what is missing and how to install it."""
     from .. import runtime
-    from .output import console, print_json
+    from .output import console, grid, print_json
 
     registry = runtime.registry()
     infos = registry.plugins()
@@ -34,9 +36,9 @@ def plugins(as_json: bool, no_color: bool) -> None:
         )
         return
     out = console(no_color=no_color)
-    out.print(_plugin_table(infos))
+    out.print(grid(["", "plugin", "from", "does"], _plugin_rows(infos)))
     out.print()
-    out.print(_framework_table(integrations))
+    out.print(grid(["", "framework", "package", "state"], _framework_rows(integrations)))
 
 
 def plugin_data(info: PluginInfo) -> dict[str, Any]:
@@ -70,44 +72,23 @@ def package_version(package: str) -> str | None:
         return None
 
 
-def _plugin_table(infos: list[PluginInfo]) -> Any:
-    from ..rendering import clean
-    from ..rendering.table import Cell, Column, Table
-
-    names = [
-        Cell([("✗ ", "bold red") if i.problem else ("✓ ", "green"), (clean(i.name), "bold")], cut=1) for i in infos
-    ]
-    origins = [Cell([(clean(" ".join(part for part in (i.distribution, i.version) if part)), "")]) for i in infos]
-    does = [Cell([(clean(", ".join(i.contributes or i.hooks)), "")]) for i in infos]
-    problems = {
-        index: [[("  ", ""), (clean(info.problem), "red")]]
-        for index, info in enumerate(infos)
-        if info.problem is not None
-    }
-    columns = [
-        Column("plugin", names, least=12),
-        Column("from", origins, drop=1, least=14),
-        Column("does", does, least=20),
-    ]
-    return Table(columns, problems)
+def _plugin_rows(infos: list[PluginInfo]) -> Iterator[list[tuple[str, str]]]:
+    for info in infos:
+        symbol = ("✗", "bold red") if info.problem else ("✓", "green")
+        origin = " ".join(part for part in (info.distribution, info.version) if part)
+        told = [hook for hook in info.hooks if not hook.startswith("register_") or hook == "register_commands"]
+        yield [symbol, (info.name, "bold"), (origin, ""), (", ".join([*info.contributes, *told]), "")]
+        if info.problem:
+            yield [("", ""), ("", ""), ("", ""), (info.problem, "red")]
 
 
-def _framework_table(integrations: list[Integration]) -> Any:
-    from ..rendering import clean
-    from ..rendering.table import Cell, Column, Table
-
-    rows = [framework_data(integration) for integration in integrations]
-    names = [
-        Cell([("✓ ", "green") if r["installed"] else ("– ", "bright_black"), (clean(r["name"]), "bold")], cut=1)
-        for r in rows
-    ]
-    states = [
-        Cell([(f"installed{' ' + r['version'] if r['version'] else ''}", "green")])
-        if r["installed"]
-        else Cell([("not installed: ", "bright_black"), (r["install"], "")], cut=1)
-        for r in rows
-    ]
-    packages = [Cell([(clean(r["package"]), "bright_black")]) for r in rows]
-    return Table(
-        [Column("framework", names, least=12), Column("package", packages, drop=1), Column("state", states, least=20)]
-    )
+def _framework_rows(integrations: list[Integration]) -> Iterator[list[tuple[str, str]]]:
+    for integration in integrations:
+        data = framework_data(integration)
+        symbol = ("✓", "green") if data["installed"] else ("–", "yellow")
+        state = (
+            (f"installed {data['version'] or ''}", "")
+            if data["installed"]
+            else (f"missing: {data['install']}", "yellow")
+        )
+        yield [symbol, (integration.name, "bold"), (integration.package, "bright_black"), state]

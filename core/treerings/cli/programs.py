@@ -106,11 +106,11 @@ def run_program(program: Program) -> int:
 
 def _main_module(program: Program) -> ModuleType:
     main = ModuleType("__main__")
-    spec = program.spec
+    spec, path = program.spec, os.path.abspath(program.path)
     names: dict[str, Any] = {
-        "__file__": program.path if spec is None else spec.origin,
+        "__file__": path if spec is None else spec.origin,
         "__cached__": None if spec is None else spec.cached,
-        "__loader__": SourceFileLoader("__main__", program.path) if spec is None else spec.loader,
+        "__loader__": SourceFileLoader("__main__", path) if spec is None else spec.loader,
         "__package__": None if spec is None else spec.parent,
         "__spec__": None if spec is None or spec.name == "__main__" else spec,
         "__builtins__": sys.modules["builtins"],
@@ -122,8 +122,9 @@ def _main_module(program: Program) -> ModuleType:
 
 def _code(program: Program) -> CodeType:
     if program.spec is None:
-        with io.open_code(os.path.abspath(program.path)) as file:
-            return compile(file.read(), program.path, "exec", dont_inherit=True)
+        path = os.path.abspath(program.path)
+        with io.open_code(path) as file:
+            return compile(file.read(), path, "exec", dont_inherit=True)
     loader: Any = program.spec.loader
     code: CodeType | None = loader.get_code(program.spec.name)
     if code is None:

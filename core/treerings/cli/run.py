@@ -9,7 +9,7 @@ import click
 __all__ = ["run"]
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
+@click.command(short_help="Run a program and record it.", context_settings={"allow_interspersed_args": False})
 @click.option("-m", "as_module", is_flag=True, help="Run a module, like python -m.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no summary at the end.")
 @click.option("--store", "store_url", metavar="URL", help="The store to write; default: the one of the settings.")
@@ -27,6 +27,7 @@ def run(as_module: bool, quiet: bool, store_url: str | None, target: str, argume
 
     program = find_program(target, arguments, as_module=as_module)
     if store_url is not None:
+        runtime.registry().open_store(store_url).close()
         runtime.configure(store=store_url)
     else:
         load_settings()

@@ -23,7 +23,7 @@ REMEMBERED = 10_000
 """Steps of which the last printed state is kept, so that a step that is stored again unchanged is not printed again."""
 
 
-@click.command()
+@click.command(short_help="Print steps as they end.")
 @click.option(
     "-n", "--lines", type=click.IntRange(min=0), default=10, show_default=True, help="Begin with so many steps."
 )
@@ -83,6 +83,13 @@ def latest(store: Store, number: int, *, every_step: bool) -> list[Step]:
     return found[-number:] if number else []
 
 
+def is_plumbing(step: Step) -> bool:
+    """Whether a step says little on a line of its own: marked as hidden, or a node or chain that went well."""
+    if step.parent_id is None:
+        return False
+    return bool(step.attributes.get("hidden")) or (step.kind in ("node", "chain") and step.status == "ok")
+
+
 class Printer:
     """Prints every state of a step that says something new."""
 
@@ -106,7 +113,7 @@ class Printer:
             self._console.print(StepLines(worth))
 
     def _says_something_new(self, step: Step) -> bool:
-        if step.attributes.get("hidden") and not self._every_step:
+        if is_plumbing(step) and not self._every_step:
             return False
         if step.ended_ns is None and step.parent_id is not None:
             return False

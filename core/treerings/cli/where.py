@@ -11,38 +11,25 @@ from .options import output_options
 __all__ = ["where"]
 
 
-@click.command()
+@click.command(short_help="Print the store, files and settings in effect.")
 @output_options
 def where(as_json: bool, no_color: bool) -> None:
     """Print where things are: the store, the data folder, the configuration file, every setting and its origin."""
-    from .output import console, print_json
+    from .output import console, grid, print_json
 
     data = _places()
     if as_json:
         print_json(data)
         return
-    from ..rendering import clean
-    from ..rendering.table import Cell, Column, Table
-
     out = console(no_color=no_color)
     places = [("store", data["store"]), ("store file", _file_text(data)), ("data folder", data["data_dir"])]
     places.append(
         ("config file", data["config_file"] or "none (treerings.toml here, above, or in the user's config folder)")
     )
-    names = [Cell([(name, "bold")]) for name, _ in places]
-    values = [Cell([(clean(str(value)), "")]) for _, value in places]
-    out.print(Table([Column("", names), Column("", values, least=20)]))
+    out.print(grid(["", ""], [[(name, "bold"), (str(value), "")] for name, value in places]))
     out.print()
-    settings = data["settings"]
-    out.print(
-        Table(
-            [
-                Column("setting", [Cell([(s["name"], "bold")]) for s in settings]),
-                Column("value", [Cell([(clean(str(s["value"])), "")]) for s in settings], least=16),
-                Column("origin", [Cell([(clean(s["origin"]), "bright_black")]) for s in settings], least=10),
-            ]
-        )
-    )
+    rows = [[(s["name"], "bold"), (str(s["value"]), ""), (s["origin"], "bright_black")] for s in data["settings"]]
+    out.print(grid(["setting", "value", "origin"], rows))
 
 
 def _places() -> dict[str, Any]:
