@@ -9,6 +9,7 @@ from treerings.hookspecs import hookimpl
 from treerings.store import Store
 
 if TYPE_CHECKING:
+    import click
     from treerings.registry import StoreFactory
 
 __all__ = ["open_sqlite"]
@@ -24,3 +25,10 @@ def open_sqlite(url: str) -> Store:
 @hookimpl
 def register_stores(register: Callable[[str, StoreFactory], None]) -> None:
     register("sqlite", open_sqlite)
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    from .commands import store
+
+    cli.add_command(store)

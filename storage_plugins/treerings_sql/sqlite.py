@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, exc
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 from sqlalchemy.sql.elements import ColumnElement
 from treerings.errors import StoreError
@@ -48,7 +49,7 @@ class SQLiteDatabase:
 
     placeholder = "?"
 
-    def __init__(self, url: str, *, timeout: float) -> None:
+    def __init__(self, url: str, *, timeout: float = 30.0) -> None:
         self.path = _path(url)
         self.url = "sqlite://" if self.path is None else f"sqlite:///{self.path}"
         self.timeout = timeout
@@ -105,19 +106,24 @@ class SQLiteDatabase:
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         if self.read_only or self.in_memory:
             return
+        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            self._lay_out(connection)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+
+    def _lay_out(self, connection: sqlite3.Connection) -> None:
+        """Decide on pages and journal, which the file keeps; a file that holds anything stays as it is."""
         connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         give_up = time.monotonic() + self.timeout
         while True:
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
-                break
+                return
             except sqlite3.OperationalError as error:
                 # Two processes that create the file together: SQLite does not wait on this lock by itself.
                 if not _name(error).startswith("SQLITE_BUSY") or time.monotonic() > give_up:
                     raise
                 time.sleep(0.005)
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
 
     def write_transaction(self) -> AbstractContextManager[Connection]:
         """A transaction that has the write lock from its beginning; others wait for it, `timeout` at most."""
@@ -175,8 +181,17 @@ class SQLiteDatabase:
 
     # -- errors ------------------------------------------------------------------------------------------------------
 
-    def explain(self, error: BaseException) -> str:
-        """Why the engine refused, for people."""
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Every refusal of the engine becomes a `StoreError` that names the file and the reason."""
+        try:
+            yield
+        except exc.DBAPIError as error:
+            raise StoreError(f"{self.url}: {self._reason(error.orig or error)}.") from error
+        except (exc.SQLAlchemyError, sqlite3.Error) as error:
+            raise StoreError(f"{self.url}: {self._reason(error)}.") from error
+
+    def _reason(self, error: BaseException) -> str:
         name = _name(error)
         for prefix, reason in _REASONS.items():
             if name.startswith(prefix):

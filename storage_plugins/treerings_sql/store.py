@@ -6,8 +6,9 @@ import contextlib
 import logging
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 
-from sqlalchemy import Connection, delete, exc, select
+from sqlalchemy import Connection, delete, select
 from treerings.errors import StoreError
 from treerings.records import Step, Totals, Workflow
 from treerings.store import Filter, check_dimensions
@@ -127,17 +128,10 @@ class SqlStore:
         with alone, self._explained(), self.database.read_transaction() as connection:
             yield connection
 
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Every refusal of the engine becomes a `StoreError` that names the file and the reason."""
+    def _explained(self) -> AbstractContextManager[None]:
         if self._closed:
             raise StoreError(f"{self.url} is closed.")
-        try:
-            yield
-        except exc.DBAPIError as error:
-            raise StoreError(f"{self.url}: {self.database.explain(error.orig or error)}.") from error
-        except exc.SQLAlchemyError as error:
-            raise StoreError(f"{self.url}: {error}") from error
+        return self.database.explained()
 
     def _repair(self) -> None:
         """Before anything is read: what a dead process left running is incomplete."""

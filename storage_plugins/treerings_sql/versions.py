@@ -68,6 +68,8 @@ def downgrade(database: SQLiteDatabase, version: str) -> None:
 
     with database.write_transaction() as connection:
         command.downgrade(_config(connection), version)
+        if version == "base":
+            _VERSION.drop(connection)
 
 
 def _create(connection: Connection, database: SQLiteDatabase) -> None:
