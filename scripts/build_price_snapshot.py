@@ -182,7 +182,7 @@ def genai_rules(model: Any) -> Rules:
         rules = [condition(entry.constraint) | {"prices": genai_prices_of(entry.prices)} for entry in model.prices]
     else:
         rules = [{"prices": genai_prices_of(model.prices)}]
-    for variant in model.price_variants or ():
+    for variant in reversed(model.price_variants or ()):  # there the first active one wins, here the last
         prices = genai_prices_of(variant.prices)
         (name, value), *others = variant.when.items()
         if prices and not others and name in TIERS and value != "default":

@@ -85,7 +85,7 @@ class RuleSet:
 
         A price is a decimal string in USD for `PER[unit]` units, or `[price, start, price, ...]`: the price beyond the
         largest `start` that the input tokens exceed. Of the active sets without a tier the last one counts; the active
-        sets with the call's tier replace its prices unit by unit.
+        sets with the call's tier replace its prices unit by unit, later ones last.
         """
         self._rules = [_Rule(rule) for rule in rules]
         self._starts = tuple(sorted({start for rule in self._rules for start in rule.starts}))
