@@ -45,6 +45,8 @@ class Block:
     code: str
     line: int
     """Of the first line of the code, from 1."""
+    length: int
+    """Lines of code."""
     generated: bool = False
     """Whether the tool writes (a part of) it."""
 
@@ -86,7 +88,8 @@ def _blocks(lines: list[str]) -> Iterator[Block]:
             if number == len(lines):
                 raise ValueError(f"line {first}: this block does not end")
             cut = len(fence["indent"]) if fence else 0
-            yield Block(language, "\n".join(part[cut:] for part in lines[first:number]), first + 1, generated)
+            code = [part[cut:] for part in lines[first:number]]
+            yield Block(language, "\n".join(code), first + 1, len(code), generated)
             number += 1
         if line.strip():
             generated = False
@@ -124,7 +127,7 @@ def updated(text: str, printed: dict[int, str]) -> str:
     for block in reversed(blocks(text)):
         if block.line in printed:
             first = block.line - 1
-            lines[first : first + block.code.count("\n") + 1] = printed[block.line].split("\n")
+            lines[first : first + block.length] = printed[block.line].split("\n")
     return "\n".join(lines)
 
 
