@@ -142,15 +142,12 @@ class SQLiteDatabase:
                 return
         except OSError:
             return
-        raw = self.engine.raw_connection()
         try:
-            raw.execute("PRAGMA busy_timeout = 50")
-            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            raw.execute(f"PRAGMA busy_timeout = {int(self.timeout * 1000)}")
-        except sqlite3.Error as error:
+            with contextlib.closing(self._connect()) as connection:
+                connection.execute("PRAGMA busy_timeout = 50")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except (sqlite3.Error, StoreError) as error:
             logger.debug("%s: the log was not cut: %s", self.url, error)
-        finally:
-            raw.close()
 
     # -- SQL ---------------------------------------------------------------------------------------------------------
 
@@ -240,4 +237,7 @@ def _path(url: str) -> Path | None:
 
 
 def _is_read_only(path: Path) -> bool:
-    return path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+    def writable(place: Path) -> bool:
+        return os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+    return path.exists() and not (writable(path) and writable(path.parent))
