@@ -16,40 +16,72 @@ _SECRET_NAME = re.compile(
     r"refresh[_-]?token|bearer|private[_-]?key|client[_-]?secret|session[_-]?token|cookie|set-cookie|credentials?)$"
     r"|^(x-api-key|token|apikey)$"
 )
-_MARKS = (
-    ("sk-", r"\bsk-(?:ant-|proj-|or-|lf-|svcacct-)?[A-Za-z0-9_\-]{16,}"),
+_TOKENS = (
+    ("sk-", r"\bsk-[A-Za-z0-9_\-]{16,}"),
     ("pk-lf-", r"\bpk-lf-[A-Za-z0-9_\-]{16,}"),
     ("sk_", r"\bsk_(?:live|test)_[A-Za-z0-9]{16,}"),
+    ("rk_", r"\brk_(?:live|test)_[A-Za-z0-9]{16,}"),
     ("AKIA", r"\bAKIA[0-9A-Z]{16}\b"),
     ("ASIA", r"\bASIA[0-9A-Z]{16}\b"),
     ("AIza", r"\bAIza[0-9A-Za-z_\-]{30,}"),
     ("gh", r"\bgh[pousr]_[A-Za-z0-9]{30,}"),
     ("github_pat_", r"\bgithub_pat_[A-Za-z0-9_]{30,}"),
     ("glpat-", r"\bglpat-[A-Za-z0-9_\-]{18,}"),
-    ("xox", r"\bxox[abprs]-[A-Za-z0-9\-]{10,}"),
+    ("xox", r"\bxox[abeoprs]-[A-Za-z0-9\-]{10,}"),
     ("hf_", r"\bhf_[A-Za-z0-9]{30,}"),
     ("gsk_", r"\bgsk_[A-Za-z0-9]{30,}"),
     ("xai-", r"\bxai-[A-Za-z0-9]{30,}"),
     ("lsv2_", r"\blsv2_[a-z]{2}_[A-Za-z0-9_]{30,}"),
     ("eyJ", r"\beyJ[A-Za-z0-9_\-]{8,}\.eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}"),
-    ("-----BEGIN", r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
-    ("earer ", r"\b[Bb]earer [A-Za-z0-9_\-.=+/]{16,}"),
-    ("://", r"(?<=://)[^\s/:@]{1,64}:[^\s/@]{1,128}(?=@)"),
-    ("api_key", r"(?<=api_key)[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9_\-.]{8,}"),
-    ("password", r"(?<=password)[\"']?\s*[=:]\s*[\"']?[^\s\"',;]{4,}"),
 )
-_PATTERNS = tuple((mark, re.compile(pattern)) for mark, pattern in _MARKS)
+"""Secrets that are one long word: what each kind has in it, and its form."""
+_PHRASES = (
+    ("-", "-----BEGIN", r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)"),
+    (" ", "earer ", r"\b[Bb]earer [A-Za-z0-9_\-.=+/]{16,}"),
+    ("@", "://", r"(?<=://)[^\s/:@]{0,64}:[^\s/@]{1,256}(?=@)"),
+    ("_", "api_key", r"(?<=api_key)[\"']?\s{0,4}[=:]\s{0,4}[\"']?[A-Za-z0-9_\-.]{8,}"),
+    ("_", "API_KEY", r"(?<=API_KEY)[\"']?\s{0,4}[=:]\s{0,4}[\"']?[A-Za-z0-9_\-.]{8,}"),
+    ("=", "assword", r"(?<=assword)[\"']?\s{0,4}=\s{0,4}[\"']?[^\s\"',;&]{4,}"),
+    (":", "assword", r"(?<=assword)[\"']?\s{0,4}:\s{0,4}[\"']?[^\s\"',;&]{4,}"),
+)
+"""Secrets that are told by what stands before them: a character and a text that must be there, and the form."""
+_TOKEN_PATTERNS = tuple((mark, re.compile(pattern)) for mark, pattern in _TOKENS)
+_PHRASE_PATTERNS = tuple((rare, mark, re.compile(pattern)) for rare, mark, pattern in _PHRASES)
+_LONG = 16
+_LONG_WORD = b"\1" * _LONG
+_WORD_BYTES = bytes(1 if chr(code).isalnum() and code < 128 or chr(code) in "_-" else 0 for code in range(256))
 REDACTED = "[redacted]"
 
 
 def redact_secrets(text: str) -> str:
-    """`text` with API keys, tokens, private keys and passwords in URLs replaced.
+    """`text` with API keys, tokens, private keys, and passwords in URLs and assignments replaced.
 
-    A plain search for each kind's mark goes first, so that text without secrets costs well under a microsecond a KB.
+    One pass at the speed of `bytes.translate` finds words of 16 letters, digits, `_` and `-` or more; only these are looked
+    at for the marks of each kind of key, and only where a mark is found is a pattern run. Text without secrets costs about
+    5 us a KB.
     """
-    for mark, pattern in _PATTERNS:
-        if mark in text:
+    flags = text.encode("ascii", "replace").translate(_WORD_BYTES)
+    at = flags.find(_LONG_WORD)
+    if at >= 0:
+        text = _redact_tokens(text, flags, at)
+    for rare, mark, pattern in _PHRASE_PATTERNS:
+        if rare in text and mark in text:
             text = pattern.sub(REDACTED, text)
+    return text
+
+
+def _redact_tokens(text: str, flags: bytes, at: int) -> str:
+    """Run the patterns of those kinds whose mark is in one of the long words; `at` is where the first of these begins."""
+    found = set()
+    while at >= 0:
+        end = flags.find(b"\0", at + _LONG)
+        word = text[at : end if end >= 0 else len(text)]
+        for index, (mark, _) in enumerate(_TOKEN_PATTERNS):
+            if mark in word:
+                found.add(index)
+        at = flags.find(_LONG_WORD, end) if end >= 0 else -1
+    for index in sorted(found):
+        text = _TOKEN_PATTERNS[index][1].sub(REDACTED, text)
     return text
 
 
