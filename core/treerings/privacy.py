@@ -46,10 +46,11 @@ _PHRASES = (
 )
 """Secrets that are told by what stands before them: a character and a text that must be there, and the form."""
 _TOKEN_PATTERNS = tuple((mark, re.compile(pattern)) for mark, pattern in _TOKENS)
+_ANY_MARK = re.compile("|".join(re.escape(mark) for mark, _ in _TOKENS))
 _PHRASE_PATTERNS = tuple((rare, mark, re.compile(pattern)) for rare, mark, pattern in _PHRASES)
 _LONG = 16
 _LONG_WORD = b"\1" * _LONG
-_WORD_BYTES = bytes(1 if chr(code).isalnum() and code < 128 or chr(code) in "_-" else 0 for code in range(256))
+_WORD_BYTES = bytes(1 if (chr(code).isalnum() and code < 128) or chr(code) in "_-" else 0 for code in range(256))
 REDACTED = "[redacted]"
 
 
@@ -72,13 +73,12 @@ def redact_secrets(text: str) -> str:
 
 def _redact_tokens(text: str, flags: bytes, at: int) -> str:
     """Run the patterns of those kinds whose mark is in one of the long words; `at` is where the first of these begins."""
-    found = set()
+    found: set[int] = set()
     while at >= 0:
         end = flags.find(b"\0", at + _LONG)
         word = text[at : end if end >= 0 else len(text)]
-        for index, (mark, _) in enumerate(_TOKEN_PATTERNS):
-            if mark in word:
-                found.add(index)
+        if _ANY_MARK.search(word) is not None:
+            found.update(index for index, (mark, _) in enumerate(_TOKEN_PATTERNS) if mark in word)
         at = flags.find(_LONG_WORD, end) if end >= 0 else -1
     for index in sorted(found):
         text = _TOKEN_PATTERNS[index][1].sub(REDACTED, text)
