@@ -12,6 +12,7 @@ from typing import Any, TypeVar, overload
 
 from . import runtime
 from .context import OpenStep, current_step, enter, leave
+from .errors import StopWorkflow
 from .events import Kind, Status
 from .usage import Usage
 
@@ -26,7 +27,7 @@ class StepContext:
     """One step of own code, for `with` and `async with`; as a decorator it makes a new one for every call.
 
     Inside, `set` says more about the step. The step ends `ok`, `error` with the exception that passes through, or
-    `cancelled` when that is `CancelledError`, `GeneratorExit` or `KeyboardInterrupt`. The exception goes on.
+    `cancelled` when that is `CancelledError`, `GeneratorExit`, `KeyboardInterrupt` or `StopWorkflow`. It goes on.
     """
 
     __slots__ = (
@@ -220,7 +221,7 @@ def step(
 def _status_of(error: BaseException | None) -> Status:
     if error is None:
         return Status.OK
-    if isinstance(error, GeneratorExit | KeyboardInterrupt):
+    if isinstance(error, GeneratorExit | KeyboardInterrupt | StopWorkflow):
         return Status.CANCELLED
     asyncio = sys.modules.get("asyncio")  # whoever raises its CancelledError has imported it
     if asyncio is not None and isinstance(error, asyncio.CancelledError):
