@@ -47,6 +47,7 @@ _PHRASES = (
 """Secrets that are told by what stands before them: a character and a text that must be there, and the form."""
 _TOKEN_PATTERNS = tuple((mark, re.compile(pattern)) for mark, pattern in _TOKENS)
 _ANY_MARK = re.compile("|".join(re.escape(mark) for mark, _ in _TOKENS))
+_HEX = re.compile(r"[0-9a-fA-F\-]+")
 _PHRASE_PATTERNS = tuple((rare, mark, re.compile(pattern)) for rare, mark, pattern in _PHRASES)
 _LONG = 16
 _LONG_WORD = b"\1" * _LONG
@@ -77,7 +78,7 @@ def _redact_tokens(text: str, flags: bytes, at: int) -> str:
     while at >= 0:
         end = flags.find(b"\0", at + _LONG)
         word = text[at : end if end >= 0 else len(text)]
-        if _ANY_MARK.search(word) is not None:
+        if _HEX.fullmatch(word) is None and _ANY_MARK.search(word) is not None:
             found.update(index for index, (mark, _) in enumerate(_TOKEN_PATTERNS) if mark in word)
         at = flags.find(_LONG_WORD, end) if end >= 0 else -1
     for index in sorted(found):
