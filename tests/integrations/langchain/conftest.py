@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,18 @@ from langchain_openai import ChatOpenAI
 from treerings.testing import Capture, ModelServer, capture
 from treerings_langchain import CallbackHandler
 from treerings_langchain.translate import RUNS
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_clients() -> Iterator[None]:
+    """Every HTTP client reads the certificates of all authorities, for 70 ms; nothing here speaks TLS: once is enough."""
+    shared = ssl.create_default_context()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", lambda *_args, **_options: shared)
+        gc.collect()
+        gc.freeze()  # the modules: the collections below look at what the tests made
+        yield
+        gc.unfreeze()
 
 
 @pytest.fixture
@@ -37,7 +50,6 @@ def model(server: ModelServer) -> Callable[..., ChatOpenAI]:
 
 @pytest.fixture
 def captured() -> Iterator[Capture]:
-    gc.collect()  # generators that an earlier test left unread end in that test's capture
     with capture() as captured:
         yield captured
     RUNS.clear()
