@@ -44,7 +44,7 @@ def find_program(target: str, arguments: Sequence[str], *, as_module: bool) -> P
         spec = PathFinder.find_spec("__main__", [target])
         if spec is None:
             raise click.UsageError(f"{target} has no __main__.py to run.")
-        return Program(target, arguments, target, spec)
+        return Program(target, arguments, os.path.abspath(target), spec)
     if not os.path.exists(target):
         hint = f" Did you mean: treerings run -m {target}?" if _is_module(target) else ""
         raise click.UsageError(f"No script {target!r}.{hint}")
