@@ -28,6 +28,7 @@ __all__ = [
     "disable",
     "enable",
     "flush",
+    "forget",
     "open_store",
     "recorder",
     "recorder_from",
@@ -122,6 +123,13 @@ def use_recorder(new: Recorder | None) -> Recorder | None:
         if new is not None:
             new.plugins_changed()
         return before
+
+
+def forget() -> None:
+    """Let go of the plugins and the settings: the next use reads them again. The recorder stays; for tests."""
+    global _registry, _settings
+    with _lock:
+        _registry = _settings = None
 
 
 def configure(**given: Any) -> Settings:
