@@ -8,14 +8,18 @@ How a page is run, in a process of its own, in an empty folder with an empty sto
   written to that file as well; one called `test_*.py` is run by pytest.
 - ```toml blocks whose first line is such a comment (`# treerings.toml`) are written to that file.
 - `<!-- prelude` ... `-->` holds Python that runs at that place and that readers do not see.
+- `<!-- table: settings -->` ... `<!-- end -->` holds the table of all settings.
 - `<!-- output -->` before a ```text block: it holds what the Python block above prints. Before a ```console block: its `$`
   lines are run, and what they print stands below each.
 """
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import inspect
 import io
+import itertools
 import json
 import os
 import re
@@ -25,13 +29,14 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 ROOT = Path(__file__).resolve().parent.parent
 TIME_LIMIT = 120
 """Seconds that one page may run."""
 OUTPUT = "<!-- output -->"
 
+_TABLE = re.compile(r"(<!-- table: (?P<name>\w+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\s*$")
 _FILE = re.compile(r"# (?P<name>[\w./-]+\.(?:py|toml))$")
 
@@ -131,6 +136,38 @@ def updated(text: str, printed: dict[int, str]) -> str:
     return "\n".join(lines)
 
 
+def with_tables(text: str) -> str:
+    """The page's text with the tables as the code has them."""
+    return _TABLE.sub(lambda match: f"{match[1]}\n{TABLES[match['name']]()}\n", text)
+
+
+def settings_table() -> str:
+    """Every setting, with its default and its docstring."""
+    from treerings.settings import Settings
+
+    tree = ast.parse(inspect.getsource(Settings)).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    notes = {
+        first.target.id: second.value.value
+        for first, second in itertools.pairwise(tree.body)
+        if isinstance(first, ast.AnnAssign)
+        and isinstance(first.target, ast.Name)
+        and isinstance(second, ast.Expr)
+        and isinstance(second.value, ast.Constant)
+    }
+    lines = ["| setting | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = f"`{json.dumps(field.get_default(call_default_factory=True))}`"
+        if name == "store":  # on this machine
+            default = "`treerings.db` in the data folder"
+        choices = ", ".join(f"`{choice}`" for choice in get_args(field.annotation) if isinstance(choice, str))
+        lines.append(f"| `{name}` | {default} | {notes[name]}{f' One of {choices}.' if choices else ''} |")
+    return "\n".join(lines) + "\n"
+
+
+TABLES = {"settings": settings_table}
+
+
 # -- in the process that runs a page ----------------------------------------------------------------------------------
 
 
@@ -201,7 +238,7 @@ def main(arguments: list[str]) -> None:
     """Run these pages, or all, and write what their generated blocks print."""
     for page in [Path(name).resolve() for name in arguments] or pages():
         text = page.read_text("utf-8")
-        new = updated(text, run(page))
+        new = with_tables(updated(text, run(page)))
         print(f"{'updated' if new != text else 'as it is'}: {page.relative_to(ROOT)}")
         if new != text:
             page.write_text(new, "utf-8")

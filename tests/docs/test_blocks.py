@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 from treerings.cli import cli
-from update_docs_output import ROOT, blocks, pages, run, updated
+from update_docs_output import ROOT, blocks, pages, run, updated, with_tables
 
 PAGES = [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages()]
 RUNNABLE = ("python", "prelude")
@@ -19,12 +19,17 @@ RUNNABLE = ("python", "prelude")
 @pytest.mark.parametrize("page", PAGES)
 def test_the_code_of_the_page_runs_and_prints_what_the_page_shows(page: Path) -> None:
     text = page.read_text("utf-8")
-    found = blocks(text)
-    if not any(block.language in RUNNABLE or block.generated for block in found):
+    if not any(block.language in RUNNABLE or block.generated for block in blocks(text)):
         return
     pytest.importorskip("langchain_openai", reason="the pages show LangChain")
     fresh = updated(text, run(page))
     assert _without_numbers(text) == _without_numbers(fresh), "Type: uv run scripts/update_docs_output.py"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_tables_on_the_page_are_those_of_the_code(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert text == with_tables(text), "Type: uv run scripts/update_docs_output.py"
 
 
 def _without_numbers(text: str) -> str:
