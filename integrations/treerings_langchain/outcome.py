@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
+from collections import OrderedDict
 from typing import Any
 
 from treerings import Status, StopWorkflow
 
-__all__ = ["is_interrupt", "status_of"]
+from .runs import Run
+
+__all__ = ["Failures", "status_of"]
 
 
 def status_of(error: BaseException) -> tuple[Status, dict[str, Any] | None]:
@@ -31,5 +35,27 @@ def status_of(error: BaseException) -> tuple[Status, dict[str, Any] | None]:
     return Status.ERROR, None
 
 
-def is_interrupt(status: Status) -> bool:
-    return status is Status.INTERRUPTED
+class Failures:
+    """Where the latest errors came from: a batch without `return_exceptions` fails all its roots with one's exception.
+
+    Exceptions are known by identity and not kept; a run that started after an error was first told cannot mean that one.
+    """
+
+    def __init__(self, *, limit: int = 64) -> None:
+        self._limit = limit
+        self._first: OrderedDict[int, tuple[Run, float]] = OrderedDict()
+
+    def elsewhere(self, run: Run, error: BaseException) -> Run | None:
+        """The root of the other workflow in which this error was told first; None if that is the run's own."""
+        key = id(error)
+        first = self._first.get(key)
+        if first is not None and run.started_s < first[1]:
+            return None if first[0] is run.root else first[0]
+        self._first[key] = run.root, time.monotonic()
+        self._first.move_to_end(key)
+        if len(self._first) > self._limit:
+            try:
+                self._first.popitem(last=False)
+            except KeyError:  # another thread was quicker
+                pass
+        return None

@@ -11,7 +11,7 @@ from treerings.context import OpenStep
 from treerings.snapshot import snapshot
 
 from . import payloads
-from .outcome import status_of
+from .outcome import Failures, status_of
 from .parents import find_parent
 from .runs import Run, Runs
 from .structure import child_of_graph, classify, is_plumbing, local_tag
@@ -20,7 +20,8 @@ from .usage import finish_reason_of, model_of, usage_of
 __all__ = ["RUNS", "Translator"]
 
 RUNS = Runs()
-"""Shared by all handlers of the process."""
+FAILURES = Failures()
+"""Both are shared by all handlers of the process."""
 
 SOURCE = "langchain"
 REQUEST_PARAMETERS = frozenset(
@@ -379,6 +380,8 @@ class Translator:
                 output = payloads.answer(response, serialize)
         if status is Status.INTERRUPTED:
             interrupt(run)
+        elif status is Status.ERROR and (other := FAILURES.elsewhere(run, error)) is not None and run.root is run:
+            attributes = {"failed_with": other.step.workflow_id}
         shown = error if status not in (Status.OK, Status.INTERRUPTED) else None
         recorder.end(
             run.step,
