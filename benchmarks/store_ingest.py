@@ -26,7 +26,7 @@ _KINDS = (Kind.WORKFLOW, Kind.AGENT, Kind.LLM, Kind.TOOL, Kind.LLM, Kind.TOOL, K
 _TEXT = "The quick brown fox jumps over the lazy dog. " * 23
 
 
-def steps(count: int, *, repeats: bool) -> Iterator[Step]:
+def steps(count: int) -> Iterator[Step]:
     clock = SystemClock()
     workflow_id = ""
     for number in range(count):
@@ -37,7 +37,7 @@ def steps(count: int, *, repeats: bool) -> Iterator[Step]:
         kind = _KINDS[place]
         call = kind is Kind.LLM
         started = clock.time_ns()
-        step = Step(
+        yield Step(
             id=id,
             workflow_id=workflow_id,
             parent_id=None if place == 0 else workflow_id,
@@ -61,10 +61,18 @@ def steps(count: int, *, repeats: bool) -> Iterator[Step]:
             input={"messages": [{"role": "user", "content": f"{number} {_TEXT}"}]},
             output={"content": _TEXT},
         )
-        if repeats:
-            yield replace(step, status=Status.RUNNING, ended_ns=None, duration_ms=None, usage=None, output=None)
-            step = replace(step, input=None)
-        yield step
+
+
+def twice(batches: list[list[Step]]) -> Iterator[list[Step]]:
+    """Every batch running, then ended."""
+    for batch in batches:
+        yield [
+            replace(
+                step, status=Status.RUNNING, ended_ns=None, duration_ms=None, usage=None, cost_usd=None, output=None
+            )
+            for step in batch
+        ]
+        yield [replace(step, input=None) for step in batch]
 
 
 def main() -> None:
@@ -77,8 +85,11 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         store = Registry().open_store(options.url or str(Path(folder, "ingest.db")))
-        made = list(steps(options.steps, repeats=options.updates))
+        made = list(steps(options.steps))
         batches = [made[start : start + options.batch] for start in range(0, len(made), options.batch)]
+        if options.updates:
+            batches = list(twice(batches))
+        count = sum(map(len, batches))
         done = threading.Event()
         if options.busy:
             threading.Thread(target=_compute, args=(done,), daemon=True).start()
@@ -90,8 +101,8 @@ def main() -> None:
             slowest = max(slowest, time.perf_counter() - before)
         elapsed, used = time.perf_counter() - began, _processor_seconds() - processor
         done.set()
-        print(f"{len(made) / elapsed:,.0f} states/s in batches of {options.batch}", end="")
-        print("" if options.busy else f", {used / len(made) * 1e6:.1f} µs of processor time each", end="")
+        print(f"{count / elapsed:,.0f} states/s in batches of {options.batch}", end="")
+        print("" if options.busy else f", {used / count * 1e6:.1f} µs of processor time each", end="")
         print(f", slowest batch {slowest * 1000:.0f} ms")
         store.close()
 
