@@ -277,6 +277,39 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
         {"input_tokens": 32, "output_tokens": 3, "cache_read_tokens": 30},
     ),
     "Ollama without the prompt, which was in memory": ({"done": True, "eval_count": 79}, {"output_tokens": 79}),
+    "watsonx": (
+        {"model_id": "m", "results": [{"generated_token_count": 4, "input_token_count": 9, "generated_text": "x"}]},
+        {"input_tokens": 9, "output_tokens": 4},
+    ),
+    "Aleph Alpha": (
+        {"completions": [{"completion": "x"}], "num_tokens_prompt_total": 9, "num_tokens_generated": 4},
+        {"input_tokens": 9, "output_tokens": 4},
+    ),
+    "Hugging Face's text generation": (
+        {"generated_text": "x", "details": {"generated_tokens": 4, "prefill": []}},
+        {"output_tokens": 4},
+    ),
+    "Replicate": (
+        {"output": ["x"], "metrics": {"input_token_count": 9, "output_token_count": 4, "predict_time": 1.5}},
+        {"input_tokens": 9, "output_tokens": 4},
+    ),
+    "Vertex before Gemini": (
+        {
+            "predictions": [{"content": "x"}],
+            "metadata": {
+                "tokenMetadata": {"inputTokenCount": {"totalTokens": 9}, "outputTokenCount": {"totalTokens": 4}}
+            },
+        },
+        {"input_tokens": 9, "output_tokens": 4},
+    ),
+    "Vertex embeddings": (
+        {"predictions": [{"embeddings": {"values": [0.1], "statistics": {"token_count": token}}} for token in (3, 4)]},
+        {"input_tokens": 7},
+    ),
+    "Whisper's verbose answer": (
+        {"task": "transcribe", "duration": "8.47", "text": "x"},
+        {"requests": {"seconds": 9}},
+    ),
     "OpenRouter states its cost": (
         {"usage": {"prompt_tokens": 1, "completion_tokens": 2, "cost": 0.00014, "is_byok": False}},
         {"input_tokens": 1, "output_tokens": 2, "reported_cost_usd": "0.00014"},

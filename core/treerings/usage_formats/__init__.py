@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ..usage import Usage
-from . import amazon, anthropic, cohere, events, google, ollama, openai
+from . import amazon, anthropic, cohere, counters, events, google, openai
 from .reading import count, mapping, member, tier
 
 __all__ = ["from_payload", "from_stream"]
@@ -141,6 +141,9 @@ def _reader_of(raw: Mapping[str, Any]) -> Reader | None:
         return amazon.read_llama
     if "completions" in raw and mapping(raw.get("prompt")).get("tokens") is not None:
         return amazon.read_jurassic
+    found = counters.reader_of(raw)
+    if found is not None:
+        return found
     if "total_tokens" in raw:
         return openai.read_total
     if "seconds" in raw:
@@ -159,8 +162,8 @@ _BY_NAME: dict[str, Reader] = {
     "outputTokenCount": amazon.read_metrics,
     "inputTextTokenCount": amazon.read_titan,
     "totalOutputTextTokenCount": amazon.read_titan,
-    "prompt_eval_count": ollama.read_counts,
-    "eval_count": ollama.read_counts,
+    "prompt_eval_count": counters.read_ollama,
+    "eval_count": counters.read_ollama,
     "pages_processed": openai.read_pages,
 }
 
