@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .events import LEAF_KINDS, Status
+from .events import LEAF_KINDS, Kind, Status
 from .records import Step
 from .registry import Registry
 
@@ -34,7 +35,7 @@ class Accountant:
 
     def __call__(self, step: Step) -> None:
         try:
-            if step.kind in LEAF_KINDS and (step.usage is None or step.usage.total_tokens is None):
+            if step.kind in LEAF_KINDS and _incomplete(step):
                 self._estimate(step)
             if step.usage is not None:
                 self._price(step)
@@ -44,7 +45,10 @@ class Accountant:
                 logger.error("The cost of a step could not be worked out (said once)", exc_info=error)
 
     def _estimate(self, step: Step) -> None:
-        """Mark what we count ourselves: a call that ended well or was cut, with text to count and no reported usage."""
+        """Mark what we count ourselves: a call that ended well or was cut, with text to count and no reported usage.
+
+        Where one side is reported and the other is not, only the other is counted here.
+        """
         if step.status is Status.ERROR and step.output is None:
             return  # nothing says that the provider billed anything
         if step.input is None and step.output is None:
@@ -53,16 +57,25 @@ class Accountant:
             return
         from .tokens import estimate_usage
 
+        known = step.usage
         estimate = estimate_usage(
             model=step.model,
-            input=step.input,
-            output=step.output,
+            input=step.input if known is None or known.input_tokens is None else None,
+            output=step.output if known is None or known.output_tokens is None else None,
             count=self._count_hook(),
             calibrator=self._calibrator,
         )
         if estimate is None:
             return
-        step.usage, method = estimate
+        usage, method = estimate
+        if known is None:
+            step.usage = usage
+        else:
+            step.usage = replace(
+                known,
+                input_tokens=usage.input_tokens if known.input_tokens is None else known.input_tokens,
+                output_tokens=usage.output_tokens if known.output_tokens is None else known.output_tokens,
+            )
         step.estimated = True
         step.attributes = {**step.attributes, "token_count_method": method}
 
@@ -84,3 +97,9 @@ class Accountant:
         if price is not None:
             step.cost_usd = price.cost_usd
             step.price = price.as_dict()
+
+
+def _incomplete(step: Step) -> bool:
+    """Whether the provider said nothing of a side that this kind of call has; embeddings have no output."""
+    usage = step.usage
+    return usage is None or usage.input_tokens is None or (usage.output_tokens is None and step.kind is Kind.LLM)

@@ -109,6 +109,8 @@ def _from_metadata(metadata: dict[str, Any]) -> Usage | None:
         usage.cache_hit = True
     elif usage.input_tokens is None and usage.output_tokens is None:
         return None
+    elif usage.input_tokens == 0 and usage.output_tokens:
+        usage.input_tokens = None  # langchain-anthropic drops the count of a stream's first event: unknown, not nothing
     return usage
 
 
