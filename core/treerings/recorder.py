@@ -22,12 +22,24 @@ from .snapshot import error_text, snapshot
 from .tree import Forest
 from .usage import Usage
 
-__all__ = ["FlushReport", "Recorder"]
+__all__ = ["FlushReport", "Recorder", "add_caretaker"]
 
 logger = logging.getLogger("treerings")
 
 BATCH = 2_000
 """Events that are worked on at a time."""
+
+
+_caretakers: list[Callable[[Recorder], None]] = []
+
+
+def add_caretaker(look: Callable[[Recorder], None]) -> None:
+    """Have `look(recorder)` called by the worker about twice a second while steps are open, and before the last are closed.
+
+    There an integration ends what its framework left without an end. It must be quick; what it raises is logged.
+    """
+    if look not in _caretakers:
+        _caretakers.append(look)
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,20 +331,30 @@ class Recorder:
             return  # a plugin that emits while it is told things: the worker is already at it
         self._round()
 
-    def _process(self) -> None:
-        """Work on everything that is in the queue at the moment."""
+    def _process(self, *, last: bool = False) -> None:
+        """Work on everything that is in the queue at the moment; `last` before what is open will be closed."""
         if not self._started:
             self._start_plugins()
+        now_ns = self.clock.time_ns()
+        sweeps = last or now_ns - self._swept_ns >= 500_000_000
+        if sweeps:
+            self._ask_caretakers()
         for _ in range(len(self._queue) // BATCH + 1):
             self._apply()
             self._record()
-        now_ns = self.clock.time_ns()
-        if now_ns - self._swept_ns >= 500_000_000:
+        if sweeps:
             self._swept_ns = now_ns
             self._forest.sweep(now_ns)
             self._record()
         if self._delivery.waiting:
             self._delivery.attempt()
+
+    def _ask_caretakers(self) -> None:
+        for look in _caretakers:
+            try:
+                look(self)
+            except Exception as error:  # an integration's failure must not stop the others' steps
+                logger.error("A caretaker failed: %r", look, exc_info=error)
 
     def _start_plugins(self) -> None:
         self._started = True
@@ -407,7 +429,7 @@ class Recorder:
         with self._working:
             self._worker_id = threading.get_ident()
             try:
-                self._process()
+                self._process(last=True)
                 self._forest.close_all()
                 self._record()
             finally:
@@ -443,7 +465,7 @@ class Recorder:
         try:
             self._worker_id = threading.get_ident()
             if self._queue or self._started:
-                self._process()
+                self._process(last=True)
                 self._forest.close_all()
                 self._record()
                 self.registry.tell("shutdown", recorder=self)

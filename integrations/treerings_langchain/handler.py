@@ -10,6 +10,7 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 from treerings import Kind, StopWorkflow, runtime
 from treerings.context import add_ambient
+from treerings.recorder import add_caretaker
 
 from .parents import ambient
 from .translate import RUNS, Translator, interrupt
@@ -24,6 +25,7 @@ __all__ = ["CallbackHandler"]
 logger = logging.getLogger("treerings")
 
 add_ambient(lambda: ambient(RUNS))
+add_caretaker(Translator(RUNS).end_abandoned)
 
 
 class CallbackHandler(_Base):
@@ -174,6 +176,7 @@ class CallbackHandler(_Base):
         run = RUNS.open(run_id)
         if run is None or run.first_token:
             return
+        run.streamed = True
         try:
             if token or _says_something(kwargs.get("chunk")):
                 self._translator.token(runtime.recorder(), run_id)
@@ -184,6 +187,7 @@ class CallbackHandler(_Base):
         run = RUNS.open(run_id)
         if run is None or run.first_token:
             return
+        run.streamed = True
         try:
             kind = event.get("event")
             content = event.get("content")

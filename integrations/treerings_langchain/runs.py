@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+import weakref
 from collections import OrderedDict
 from contextvars import ContextVar
 from itertools import islice
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from treerings.context import OpenStep
+
+if TYPE_CHECKING:
+    from treerings import Recorder
 
 __all__ = ["Run", "Runs"]
 
@@ -27,8 +32,7 @@ class Run:
     first_token = False
     streamed = False
     """Whether any chunk came, be it an empty one."""
-    watch: Watch | None = None
-    """Ends the run when nobody else can any more."""
+    watched: Watched | None = None
     ended_s: float | None = None
     closes_early = False
     """Whether the run was started by a stream method: if it ends before a model call below, nobody read on."""
@@ -55,11 +59,13 @@ class Run:
         self.started_s = time.monotonic()
 
 
-class Watch(Protocol):
-    """Something that waits beside a run."""
+class Watched(NamedTuple):
+    """A run at the root that was started in a task. Cancelled, it ends without a word: the task's end has to tell."""
 
-    def stop(self) -> None:
-        """The run ended: wait no more."""
+    run_id: UUID
+    run: Run
+    recorder: Recorder
+    task: weakref.ref[asyncio.Task[Any]]
 
 
 _root: ContextVar[Run | None] = ContextVar("treerings_langchain_root", default=None)
@@ -87,6 +93,7 @@ class Runs:
         self._keep_s = keep_s
         self._idle_s = idle_s
         self._tidied_s = 0.0
+        self._watched: dict[Run, Watched] = {}
 
     def __len__(self) -> int:
         """How many runs are open."""
@@ -134,15 +141,34 @@ class Runs:
             run = self._take_shadowed(key, run)
         run.ended_s = time.monotonic()
         run.told = None
-        if run.watch is not None:
-            run.watch.stop()
-            run.watch = None
+        if run.watched is not None:
+            self._watched.pop(run, None)
+            run.watched = None
         self._ended[key] = run
         if len(self._ended) > self._max_ended:
             self._pop_oldest(self._ended)
         if run.is_node and run.checkpoint_ns and self._nodes.get(run.checkpoint_ns) is run:
             del self._nodes[run.checkpoint_ns]
         return run
+
+    def watch(self, recorder: Recorder, run_id: UUID, run: Run) -> None:
+        """Look out for the end of the task that started this run, by a weak reference; without a task do nothing."""
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # no event loop here
+            return
+        if task is not None:
+            run.watched = Watched(run_id, run, recorder, weakref.ref(task))
+            self._watched[run] = run.watched
+
+    def abandoned(self, recorder: Recorder) -> list[Watched]:
+        """The runs whose task is over though they are open. A stream may go on in another task: it ends by itself."""
+        found = []
+        for watched in list(self._watched.values()):
+            task = watched.task()
+            if watched.recorder is recorder and not watched.run.streamed and (task is None or task.done()):
+                found.append(watched)
+        return found
 
     def _take_shadowed(self, key: int, newest: Run) -> Run:
         """Of several open runs with one id, take out the one that ends in this context; the others stay open."""
@@ -192,6 +218,7 @@ class Runs:
         self._ended.clear()
         self._nodes.clear()
         self._threads.clear()
+        self._watched.clear()
 
     def _abandoned(self, run: Run, now_s: float) -> bool:
         ended_s = run.root.ended_s

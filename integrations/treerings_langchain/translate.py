@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -282,6 +283,8 @@ class Translator:
         run.checkpoint_ns = metadata.get("langgraph_checkpoint_ns")
         run.thread_id = thread_id
         self.runs.add(run_id, run)
+        if parent is None:
+            self.runs.watch(recorder, run_id, run)
         return run
 
     # -- ends -----------------------------------------------------------------------------------------------------
@@ -394,6 +397,11 @@ class Translator:
             attributes=attributes,
         )
         self._root_ended(run)
+
+    def end_abandoned(self, recorder: Recorder) -> None:
+        """End the models, tools and retrievers at the root whose task was cancelled: no callback says so."""
+        for watched in self.runs.abandoned(recorder):
+            self.failed(recorder, asyncio.CancelledError(), watched.run_id, watched.run.step.kind)
 
     def token(self, recorder: Recorder, run_id: UUID) -> None:
         """The first token of a streamed answer."""
