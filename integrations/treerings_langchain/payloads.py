@@ -167,4 +167,6 @@ def answer(response: Any, serialize: Serialize) -> Any:
             item: Any = getattr(generation, "message", None)
             value = message(item) if is_message(item) else generation.text
             answers.append(_bounded(value, budget, serialize))
-    return answers[0] if len(answers) == 1 else answers
+    if len(answers) < 2:
+        return answers[0] if answers else None  # a refused request comes with an empty answer
+    return answers

@@ -49,6 +49,8 @@ class Replay:
         self.calls = usable(FOLDER / name, endpoint)
         if endpoint == "messages":  # an answer in this format is played as it was recorded
             self.calls = [call for call in self.calls if call.is_stream is streaming]
+        self.refused: list[Call] = []
+        """Those whose answer was an error, or none that LangChain's model understands: it tells nobody their usage."""
         self.endpoint = endpoint
         self.streaming = streaming
         server.play(self.calls)
@@ -60,20 +62,29 @@ class Replay:
         else:
             RunnableLambda(self._all).invoke("replay", config)
 
+    @property
+    def answered(self) -> list[Call]:
+        return [call for call in self.calls if not any(call is refused for refused in self.refused)]
+
     def _all(self, _: str) -> str:
         for agent, question in self._loops():
             try:
                 agent.invoke(question)
-            except Exception:  # an error answer, or one that the provider's SDK refuses
-                continue
+            except Exception:
+                self._refuse()
         return "done"
+
+    def _refuse(self) -> None:
+        asked = len(self.server.requests)
+        if asked <= len(self.calls):  # else the loop asked for one more answer than there is
+            self.refused.append(self.calls[asked - 1])
 
     async def _all_async(self, _: str) -> str:
         for agent, question in self._loops():
             try:
                 await agent.ainvoke(question)
-            except Exception:  # as above
-                continue
+            except Exception:
+                self._refuse()
         return "done"
 
     def _loops(self) -> Iterator[tuple[Any, Any]]:
