@@ -53,6 +53,7 @@ class SQLiteDatabase:
         self.path = _path(url)
         self.url = "sqlite://" if self.path is None else f"sqlite:///{self.path}"
         self.timeout = timeout
+        self.max_variables = 999  # what every SQLite takes; a connection says what it is
         self.read_only = self.path is not None and _is_read_only(self.path)
         self.engine = self._engine()
         self._writing = self.engine.execution_options(**{_WRITES: True})
@@ -103,6 +104,7 @@ class SQLiteDatabase:
         return f"{uri}?mode=ro" + ("&immutable=1" if idle else "")
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
+        self.max_variables = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         if self.read_only or self.in_memory:
             return

@@ -140,7 +140,8 @@ def _read(
     steps: list[list[Any]] = []
     workflows: dict[str, dict[str, Any]] = {}
     revision = 0
-    for some, others in zip_longest(_chunks(list(step_ids)), _chunks(list(workflow_ids)), fillvalue=()):
+    most = _most_rows(database, 2)
+    for some, others in zip_longest(_chunks(list(step_ids), most), _chunks(list(workflow_ids), most), fillvalue=()):
         statement = _select_text(database.placeholder, database.json_rows, _size(len(some)), _size(len(others)))
         values = (*_padded(some, None), *_padded(others, None))
         found = connection.exec_driver_sql(statement, values).one()
@@ -151,21 +152,33 @@ def _read(
 
 
 def _upsert(connection: Connection, database: SQLiteDatabase, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    for chunk in _chunks(rows):
+    for chunk in _chunks(rows, _most_rows(database, len(table.columns))):
         values: list[Any] = []
         for row in _padded(chunk, chunk[-1]):
             values += row
         connection.exec_driver_sql(_insert_text(database.placeholder, table, _size(len(chunk))), tuple(values))
 
 
-def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(values), _MOST_ROWS):
-        yield values[start : start + _MOST_ROWS]
+def _chunks(values: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(values), most):
+        yield values[start : start + most]
+
+
+def _most_rows(database: SQLiteDatabase, columns: int) -> int:
+    """The largest size of a statement whose values the engine takes."""
+    most = min(_MOST_ROWS, database.max_variables // columns)
+    step = _step(most)
+    return most // step * step
+
+
+def _step(count: int) -> int:
+    """How far the sizes of statements are apart at this count."""
+    return 1 << max(count.bit_length() - 3, 0)
 
 
 def _size(count: int) -> int:
     """The next of 1-8, 10, 12, 14, 16, 20 ... 1024: few enough texts that each is compiled once and kept."""
-    step = 1 << max(count.bit_length() - 3, 0)
+    step = _step(count)
     return -(-count // step) * step
 
 

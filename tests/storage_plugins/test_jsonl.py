@@ -53,7 +53,7 @@ def test_a_directory_holds_a_file_of_steps(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["jsonl://", "jsonl:///", "json:///x", "runs.jsonl"])
 def test_a_wrong_url_is_told_what_to_type(url: str) -> None:
-    with pytest.raises(StoreError, match="Type jsonl:///runs.jsonl"):
+    with pytest.raises(StoreError, match=r"Type jsonl:///runs\.jsonl"):
         JsonlStore(url)
 
 

@@ -155,6 +155,26 @@ def test_batches_of_any_size_share_few_statements(store: SqlStore) -> None:
     assert len({statement for statement in said if statement.startswith("INSERT INTO step")}) < 30
 
 
+@pytest.mark.parametrize("limit", [999, 32_766])
+def test_batches_keep_to_the_variables_that_sqlite_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    connect = sqlite3.connect
+
+    def limited(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*arguments, **options)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, limit)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", limited)
+    store = SqlStore(f"sqlite:///{tmp_path}/runs.db")
+    batch = [make_step(0, workflow=number, labels={"n": str(number)}, input=number) for number in range(2_500)]
+    store.write(batch)
+    store.write(batch)
+    assert (len(store.workflows()), store.totals()[0].steps) == (2_500, 2_500)
+    store.close()
+
+
 def _plan(store: SqlStore, ask: Any) -> str:
     """How SQLite answers the last statement of a question."""
     said: list[tuple[str, Any]] = []
