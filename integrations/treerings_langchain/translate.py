@@ -482,7 +482,7 @@ class Translator:
     def _link_resume(self, thread_id: str, inputs: Any, attributes: dict[str, Any]) -> None:
         """Link a root that takes up an interrupted run of its thread to that run's workflow."""
         before = self.runs.thread(thread_id)
-        if before is not None and before[1] and type(inputs).__name__ == "Command":
+        if before is not None and before[1] and (inputs is None or type(inputs).__name__ == "Command"):
             attributes["resumes"] = before[0]
 
     def _caller(self, parent: Run | None, tool_call_id: str) -> str | None:

@@ -62,13 +62,14 @@ def traced() -> dict[str, Any]:
 
 
 @pytest.fixture(params=["invoke", "ainvoke"])
-def invoke(request: pytest.FixtureRequest, traced: dict[str, Any]) -> Callable[..., Any]:
+def invoke(request: pytest.FixtureRequest, traced: dict[str, Any]) -> Iterator[Callable[..., Any]]:
     """Runs a runnable, once for each test synchronously and once asynchronously: `invoke(chain, "question")`."""
+    with asyncio.Runner() as runner:
 
-    def run(runnable: Any, value: Any, config: dict[str, Any] | None = None, **options: Any) -> Any:
-        chosen = traced if config is None else config
-        if request.param == "invoke":
-            return runnable.invoke(value, chosen, **options)
-        return asyncio.run(runnable.ainvoke(value, chosen, **options))
+        def run(runnable: Any, value: Any, config: dict[str, Any] | None = None, **options: Any) -> Any:
+            chosen = traced if config is None else config
+            if request.param == "invoke":
+                return runnable.invoke(value, chosen, **options)
+            return runner.run(runnable.ainvoke(value, chosen, **options))
 
-    return run
+        yield run
