@@ -98,6 +98,7 @@ class Recorder:
         self._strict = strict
         self._sample = sample
         self._guarded = False
+        self._ask_plugins = self._ask_serializers
         self.serialize: Callable[[Any], Any] | None = None
         """Asks plugins for the plain form of an object; None while no plugin answers."""
         self._forking = False
@@ -506,7 +507,7 @@ class Recorder:
     def plugins_changed(self) -> None:
         """Look again which hooks on the program's threads are in use; called after a plugin came or went."""
         self._guarded = self.registry.implemented("step_starting")
-        self.serialize = self._ask_serializers if self.registry.implemented("serialize_value") else None
+        self.serialize = self._ask_plugins if self.registry.implemented("serialize_value") else None
 
     def _ask_serializers(self, value: Any) -> Any:
         return self.registry.ask("serialize_value", value=value)

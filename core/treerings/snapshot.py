@@ -28,6 +28,9 @@ _TEXT_LIKE = (
     decimal.Decimal,
     pathlib.PurePath,
 )
+_NUMBERS = (int, float)
+_BYTES = (bytes, bytearray, memoryview)
+_SEQUENCES = (list, tuple, AbstractSet)
 _BASE64_KEYS = frozenset({"data", "b64_json", "file_data", "image_data", "bytes", "base64"})
 
 
@@ -119,18 +122,18 @@ def _take_sequence(value: Any, budget: Budget, serialize: Callable[[Any], Any] |
 
 
 def _take_object(value: Any, budget: Budget, serialize: Callable[[Any], Any] | None, depth: int) -> Any:
+    if serialize is not None and (plain := serialize(value)) is not None:
+        return _take(plain, budget, None if type(plain) is type(value) else serialize, depth - 1)
     if isinstance(value, enum.Enum):
         return _take(value.value, budget, serialize, depth - 1)
     if isinstance(value, str):
         return _take_text(str.__str__(value), budget)
-    if isinstance(value, int | float):
+    if isinstance(value, _NUMBERS):
         return float(value) if isinstance(value, float) else int(value)
-    if isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, _BYTES):
         return f"<{type(value).__name__} {len(value)}>"
     if isinstance(value, _TEXT_LIKE):
         return str(value)
-    if serialize is not None and (plain := serialize(value)) is not None:
-        return _take(plain, budget, None if type(plain) is type(value) else serialize, depth - 1)
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {error_text(value)}"
     if isinstance(value, type) or callable(value):
@@ -140,7 +143,7 @@ def _take_object(value: Any, budget: Budget, serialize: Callable[[Any], Any] | N
         return _take_mapping(value, budget, serialize, depth)
     if isinstance(value, tuple) and (names := getattr(value, "_fields", None)):
         return _take_mapping(dict(zip(names, value, strict=False)), budget, serialize, depth)
-    if isinstance(value, list | tuple | AbstractSet):
+    if isinstance(value, _SEQUENCES):
         return _take_sequence(value, budget, serialize, depth)
     if dataclasses.is_dataclass(value):
         fields = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value) if field.repr}

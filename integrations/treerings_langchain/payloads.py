@@ -12,7 +12,7 @@ from treerings.snapshot import Budget, snapshot
 
 from .runs import Run
 
-__all__ = ["answer", "document", "is_message", "message", "messages", "plain", "state"]
+__all__ = ["answer", "document", "is_message", "message", "messages", "plain", "plain_or", "state"]
 
 ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant", "HumanMessageChunk": "user"}
 
@@ -101,6 +101,16 @@ def plain(value: Any) -> Any | None:
     if what == "Send":
         return {"send": {"node": value.node, "arg": value.arg}}
     return {"interrupt": value.value}
+
+
+def plain_or(ask: Serialize) -> Serialize:
+    """`plain`, and `ask` for the objects that it does not know."""
+
+    def serialize(value: Any) -> Any:
+        taken = plain(value)
+        return ask(value) if taken is None else taken
+
+    return serialize
 
 
 def messages(items: list[BaseMessage], serialize: Serialize) -> list[Any]:

@@ -29,6 +29,8 @@ def classify(
     name: str, tags: Sequence[str] | None, metadata: Mapping[str, Any], parent: Run | None, *, is_root: bool
 ) -> tuple[Kind, str]:
     """Kind and name of a chain run, as far as its start tells; a graph shows what it is by its first node."""
+    if not metadata:  # a chain outside of graphs and agents
+        return (Kind.WORKFLOW if is_root else Kind.CHAIN), name
     if local_tag(tags, "graph:step:") is not None:
         return Kind.NODE, name
     own_name = metadata.get("lc_agent_name")
@@ -64,7 +66,7 @@ def is_plumbing(kind: Kind, name: str, run_type: str | None, tags: Sequence[str]
         return name.startswith("__")
     if kind is not Kind.CHAIN or parent is None:
         return False
-    if run_type in ("prompt", "parser"):
+    if run_type is not None and run_type in ("prompt", "parser"):
         return True
     in_graph = parent.is_node or (parent.hidden and parent.checkpoint_ns is not None)
     return in_graph and (name in PLUMBING or local_tag(tags, "seq:step:") is not None)

@@ -15,8 +15,8 @@ from . import payloads
 from .outcome import Failures, status_of
 from .parents import find_parent
 from .runs import Run, Runs
-from .structure import child_of_graph, classify, is_plumbing, local_tag
-from .usage import finish_reason_of, model_of, usage_of
+from .structure import child_of_graph, classify, is_plumbing
+from .usage import facts_of
 
 __all__ = ["RUNS", "Translator"]
 
@@ -79,6 +79,8 @@ class Translator:
     def __init__(self, runs: Runs, labels: Mapping[str, str] | None = None) -> None:
         self.runs = runs
         self.labels = labels
+        self._asked: payloads.Serialize | None = None
+        self._serialize: payloads.Serialize = payloads.plain
 
     # -- starts ---------------------------------------------------------------------------------------------------
 
@@ -108,15 +110,17 @@ class Translator:
             attributes["hidden"] = True
         if kind is Kind.NODE and parent is not None:
             _count_attempt(parent, metadata.get("langgraph_checkpoint_ns"), attributes)
-        thread_id = _thread_id(metadata, parent)
-        if parent_step is None and thread_id is not None:
-            self._link_resume(thread_id, inputs, attributes)
+        thread_id = parent.thread_id if parent is not None else None
         run = Run(None, parent, name, told)  # type: ignore[arg-type]  # set below: payloads need the run first
-        run.agent_name = metadata.get("lc_agent_name")
-        run.checkpoint_ns = metadata.get("langgraph_checkpoint_ns")
+        if metadata:
+            thread_id = _thread_id(metadata, parent)
+            if parent_step is None and thread_id is not None:
+                self._link_resume(thread_id, inputs, attributes)
+            run.agent_name = metadata.get("lc_agent_name")
+            run.checkpoint_ns = metadata.get("langgraph_checkpoint_ns")
+            run.is_node = kind is Kind.NODE
+            run.is_agent = kind is Kind.AGENT
         run.thread_id = thread_id
-        run.is_node = kind is Kind.NODE
-        run.is_agent = kind is Kind.AGENT
         run.hidden = hidden
         run.closes_early = streams
         placeholder = streams and inputs == {"input": ""}  # the real input comes with the end
@@ -313,19 +317,17 @@ class Translator:
         if run is None:
             return
         run.root.open_calls -= 1
-        attributes: dict[str, Any] = {}
-        if reason := finish_reason_of(response):
-            attributes["finish_reason"] = reason
-        usage = usage_of(response)
+        usage, model, reason = facts_of(response)
+        attributes: dict[str, Any] | None = {"finish_reason": reason} if reason else None
         if usage is not None and usage.cache_hit:
-            attributes["cache_hit"] = True
+            attributes = {**(attributes or {}), "cache_hit": True}
         self._remember_tool_calls(run, response)
         recorder.end(
             run.step,
             output=payloads.answer(response, self._serializer(recorder)),
             usage=usage,
-            model=model_of(response),
-            attributes=attributes or None,
+            model=model,
+            attributes=attributes,
         )
         self._root_ended(run)
 
@@ -379,7 +381,7 @@ class Translator:
         if kind is Kind.LLM:
             run.root.open_calls -= 1
             if response is not None and response.generations:
-                usage, model = usage_of(response), model_of(response)
+                usage, model, _ = facts_of(response)
                 output = payloads.answer(response, serialize)
         if status is Status.INTERRUPTED:
             interrupt(run)
@@ -455,14 +457,14 @@ class Translator:
         parent: Run | None,
     ) -> dict[str, Any]:
         attributes: dict[str, Any] = {}
-        if tags:
-            own = [tag for tag in tags if not tag.startswith(POSITIONAL_TAGS)]
-            if own:
-                attributes["tags"] = own
-            if attempt := local_tag(tags, "retry:attempt:"):
+        for tag in tags or ():
+            if not tag.startswith(POSITIONAL_TAGS):
+                attributes.setdefault("tags", []).append(tag)
+            elif tag.startswith("retry:attempt:"):
+                attempt = tag[14:]
                 attributes["attempt"] = int(attempt) if attempt.isdigit() else attempt
         if metadata:
-            if parent is None or parent.root is parent:
+            if (parent is None or parent.root is parent) and not KNOWN_METADATA.issuperset(metadata):
                 own_metadata = {
                     key: value
                     for key, value in metadata.items()
@@ -513,14 +515,10 @@ class Translator:
 
     def _serializer(self, recorder: Recorder) -> payloads.Serialize:
         ask = recorder.serialize
-        if ask is None:
-            return payloads.plain
-
-        def serialize(value: Any) -> Any:
-            taken = payloads.plain(value)
-            return ask(value) if taken is None else taken
-
-        return serialize
+        if ask is not self._asked:
+            self._asked = ask
+            self._serialize = payloads.plain if ask is None else payloads.plain_or(ask)
+        return self._serialize
 
 
 class HandledToolError(Exception):

@@ -6,7 +6,7 @@ from typing import Any
 
 from treerings.usage import Usage
 
-__all__ = ["finish_reason_of", "model_of", "usage_of"]
+__all__ = ["facts_of", "finish_reason_of", "model_of", "usage_of"]
 
 _INPUT_SUFFIXES = {
     "cache_read": "cache_read_tokens",
@@ -27,6 +27,19 @@ _TIERS = ("priority", "flex", "batch")
 _STANDARD_TIERS = ("", "auto", "default", "on_demand", "standard")
 _COST_KEYS = ("cost", "cost_in_usd_ticks", "server_tool_use")
 _RAW_USAGE_KEYS = ("token_usage", "usage", "usage_metadata")
+
+
+def facts_of(result: Any) -> tuple[Usage | None, str | None, str | None]:
+    """Usage, model and finish reason of one run; see `usage_of`, `model_of` and `finish_reason_of`."""
+    try:
+        generation = result.generations[0][0]
+        message = generation.message
+        counts = message.usage_metadata
+        if counts and not message.response_metadata and not result.llm_output and not generation.generation_info:
+            return _from_metadata(counts), None, None  # nothing else is said: no other place to look
+    except Exception:  # a legacy result, or none at all
+        pass
+    return usage_of(result), model_of(result), finish_reason_of(result)
 
 
 def usage_of(result: Any) -> Usage | None:
