@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from treerings.events import Kind, Status
@@ -108,6 +109,7 @@ def deltas_of(changes: Iterable[Change]) -> dict[str, Totals]:
     """By workflow: what these changes add to its totals, negative where they take away.
 
     Every sum that is kept up to date is fed from here, so that writing a batch twice adds nothing the second time.
+    Raises `OverflowError` for an infinite cost or duration, which would spoil a sum for ever.
     """
     deltas: dict[str, Totals] = {}
     for change in changes:
@@ -117,6 +119,8 @@ def deltas_of(changes: Iterable[Change]) -> dict[str, Totals]:
         delta.add(step)
         if (before := change.before) is not None:
             _take(before, deltas.setdefault(before.workflow_id, Totals()))
+    if not all(isfinite(delta.cost_usd) and isfinite(delta.duration_ms) for delta in deltas.values()):
+        raise OverflowError("a cost or a duration is not finite")
     return deltas
 
 

@@ -24,7 +24,7 @@ _STEPS = select(STEP, PAYLOAD.c.input, PAYLOAD.c.output).outerjoin(PAYLOAD, PAYL
 
 
 def tree(connection: Connection, id: str) -> Workflow | None:
-    steps = [step_of(row) for row in connection.execute(_STEPS.where(STEP.c.workflow_id == id))]
+    steps = [step_of(row) for row in connection.execute(_STEPS.where(STEP.c.workflow_id == _value(id)))]
     return Workflow.of(id, steps) if steps else None
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
+from math import isfinite
 from typing import Any
 
 import orjson
@@ -89,12 +90,13 @@ def payload_row(step: Step) -> tuple[str, str | None, str | None]:
 
 
 def cleaned(step: Step) -> Step:
-    """The step in values that any engine takes: lone surrogates become `?`, whole numbers are cut to 64 bits."""
-    values = {name: _clean(value) for name in Step.__slots__ if isinstance(value := getattr(step, name), str | int)}
+    """The step in values that any engine takes.
+
+    Lone surrogates become `?`, whole numbers are cut to 64 bits, what is infinite or not a number is unknown.
+    """
+    values = {name: _clean(getattr(step, name)) for name in Step.__slots__ if name not in ("input", "output")}
     if step.usage is not None:
-        counts = {
-            name: _clean(value) for name in Usage.__slots__ if isinstance(value := getattr(step.usage, name), int)
-        }
+        counts = {name: _clean(getattr(step.usage, name)) for name in Usage.__slots__}
         values["usage"] = replace(step.usage, **counts)
     values["labels"] = {_clean(key): _clean(value) for key, value in step.labels.items()}
     return replace(step, **values)
@@ -105,7 +107,11 @@ def _clean(value: Any) -> Any:
         return value
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
-    return max(-_LARGEST, min(value, _LARGEST))
+    if isinstance(value, int):
+        return max(-_LARGEST, min(value, _LARGEST))
+    if isinstance(value, float | Decimal):
+        return value if isfinite(value) else None
+    return value
 
 
 def decimal(cost: float) -> Decimal:

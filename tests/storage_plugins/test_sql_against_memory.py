@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from decimal import Decimal
 from math import isclose
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -32,7 +33,7 @@ _USAGES = st.none() | st.builds(
     reasoning_tokens=_COUNTS,
 )
 _COSTS = st.none() | st.decimals(0, 1000, places=9, allow_nan=False)
-_PAYLOADS = st.sampled_from([None, None, "text", {"k": [1, None]}, []])
+_PAYLOADS: st.SearchStrategy[Any] = st.sampled_from([None, None, "text", {"k": [1, None]}, []])
 
 
 @st.composite

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,14 @@ def test_times_before_the_epoch_and_beyond_every_calendar_do_no_harm(store: SqlS
     store.write([replace(make_step(1), started_ns=-1_000), replace(make_step(2), started_ns=10**24)])
     (first, _) = store.workflow(workflow_id(1)).steps  # type: ignore[union-attr]  # it was just written
     assert first.started_ns == -1_000
+
+
+@pytest.mark.parametrize("cost", ["NaN", "Infinity", "1E+400"])
+def test_a_cost_that_is_no_number_is_unknown_and_spoils_no_sum(store: SqlStore, cost: str) -> None:
+    store.write([make_step(1, cost="0.5"), make_step(2, cost=cost)])
+    store.write([replace(make_step(3, cost="0.25"), duration_ms=float("inf"))])
+    assert store.workflows()[0].totals.cost_usd == Decimal("0.75")
+    assert store.totals()[0].unpriced_calls == 1
 
 
 def test_json_columns_hold_json_text(store: SqlStore, path: Path) -> None:
@@ -162,7 +171,7 @@ def test_batches_keep_to_the_variables_that_sqlite_takes(
     connect = sqlite3.connect
 
     def limited(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection = connect(*arguments, **options)
+        connection: sqlite3.Connection = connect(*arguments, **options)
         connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, limit)
         return connection
 
