@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from treerings import instrumentation, runtime
 
 RunProgram = Callable[..., subprocess.CompletedProcess[str]]

@@ -12,8 +12,11 @@ from .usage import Usage
 
 __all__ = ["Inherited", "Node", "Tree"]
 
-Account: TypeAlias = tuple[Usage | None, bool, Decimal | None, dict[str, Any] | None]
-"""Usage, whether it is estimated, cost, price: what accounting found out about a step."""
+Account: TypeAlias = tuple[Usage | None, bool, Decimal | None, dict[str, Any] | None, dict[str, Any]]
+"""Usage, whether it is estimated, cost, price, added attributes: what accounting found out about a step."""
+
+AT_THE_END = 1 << 64
+"""Above every sequence number."""
 
 
 class Inherited(NamedTuple):
@@ -34,11 +37,12 @@ class Node:
         "closed",
         "dirty",
         "end",
+        "estimate",
         "given",
+        "given_input",
         "id",
         "inherited",
         "inner_calls",
-        "input_given",
         "level",
         "parent",
         "start",
@@ -60,6 +64,8 @@ class Node:
         self.inherited: Inherited | None = None
         """A cache; None when it has to be worked out."""
         self.account: Account | None = None
+        self.estimate: tuple[Usage | None, dict[str, Any]] | None = None
+        """The usage that was estimated, with its attributes, where the account has to be worked out once more."""
         self.inner_calls: dict[str, Node] | None = None
         """The model calls inside this model call."""
         self.level = -1
@@ -67,8 +73,8 @@ class Node:
         self.dirty = False
         self.given = False
         """Whether the step was collected before."""
-        self.input_given = False
-        """Whether its input was."""
+        self.given_input = -1
+        """Which input was collected last: 0 the start's, an update's sequence, `AT_THE_END`; -1 none."""
 
     @property
     def open(self) -> bool:
@@ -109,10 +115,14 @@ class Node:
         above = self.parent
         return above.inherited.call if above is not None and above.inherited is not None else None
 
-    def input_changed(self) -> bool:
-        """Whether an input was said after the start's, which is the one that was given."""
-        said_later = self.updates is not None and any(update.input is not None for update in self.updates)
-        return said_later or (self.end is not None and self.end.input is not None)
+    def latest_input(self) -> int:
+        """Which input is the latest, as in `given_input`; those that were dropped do not show."""
+        if self.end is not None and self.end.input is not None:
+            return AT_THE_END
+        for update in reversed(self.updates or ()):
+            if update.input is not None:
+                return update.sequence
+        return 0 if self.start is not None and self.start.input is not None else -1
 
     def drop_payloads(self) -> None:
         """Let go of input and output: they were given."""

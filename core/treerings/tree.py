@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from .events import LEAF_KINDS, Event, Kind, Status, StepEnded, StepStarted, StepUpdated
 from .folding import fold, kind_of, name_of
 from .nodes import Inherited, Node, Tree
 from .records import Step, Totals, Workflow
+from .usage import Usage
 
 __all__ = ["Forest"]
 
@@ -89,6 +91,8 @@ class Forest:
             if event.sequence >= known.sequence:
                 return
             node.detach()
+            if node.given_input == 0:
+                node.given_input = -1
         elif node.open:
             tree.open += 1
         node.start = event
@@ -96,10 +100,7 @@ class Forest:
             parent = tree.nodes.get(event.parent_id) or self._add(tree, event.parent_id)
             if not node.encloses(parent):
                 node.attach(parent)
-        if node.children or known is not None:
-            self._inheritance_changed(node)
-        else:
-            self._touch(node)
+        self._inheritance_changed(node)
         if not node.open:
             self._check_finished(tree)
 
@@ -114,8 +115,8 @@ class Forest:
         else:
             updates.append(event)
             updates.sort(key=lambda update: update.sequence)
-        if event.usage is not None:
-            node.account = None
+        if node.account is not None and (event.usage or event.model or event.provider or event.kind):
+            self._reopen_account(node, event.usage)
         if event.kind is not None or event.name is not None or event.labels is not None:
             self._inheritance_changed(node)
         else:
@@ -154,14 +155,28 @@ class Forest:
             self._dirty.append(node)
 
     def _inheritance_changed(self, node: Node) -> None:
-        """Let everything below forget what it inherited; it is folded again."""
+        """Let everything below forget what it inherited; it is folded again.
+
+        Below a step that has nothing to forget there is nothing to forget either, and all is going to be folded anyway.
+        """
+        node.inherited = None
+        self._touch(node)
         stack = [node]
         while stack:
-            item = stack.pop()
-            item.inherited = None
-            self._touch(item)
-            if item.children:
-                stack.extend(item.children.values())
+            for child in (stack.pop().children or {}).values():
+                if child.inherited is not None:
+                    child.inherited = None
+                    self._touch(child)
+                    stack.append(child)
+
+    def _reopen_account(self, node: Node, reported: Usage | None) -> None:
+        """Something came after a call was accounted for. Its payloads may be gone: an estimate stays, its price does not."""
+        account = node.account
+        node.account = None
+        if reported is None and account is not None and account[1]:
+            node.estimate = (account[0], account[4])
+        else:
+            node.estimate = None
 
     # -- steps out ------------------------------------------------------------------------------------------------
 
@@ -190,23 +205,37 @@ class Forest:
         step = fold(node.start, node.updates, node.end, node.closed, inherited.agent, inherited.labels)
         call = step.kind in LEAF_KINDS
         if call or step.usage is not None:
-            if node.account is not None:
-                step.usage, step.estimated, step.cost_usd, step.price = node.account
-            elif settle is not None and not node.open:
-                settle(step)
-                node.account = (step.usage, step.estimated, step.cost_usd, step.price)
-            if call:
-                self._count_once(node, step)
+            self._settle(node, step, settle)
+        if call:
+            self._count_once(node, step)
+        elif node.level >= 0:
+            self._count_no_more(node)
+        latest = node.latest_input()
         if not node.given:
             node.given = True
             self._new += 1
-        elif node.input_given and not node.input_changed():
+        if latest <= node.given_input:
             step.input = None
-        if not call or not node.open:
-            node.drop_payloads()
         else:
-            node.input_given = True
+            node.given_input = latest
+        if not call or node.end is not None:
+            node.drop_payloads()
         return step
+
+    def _settle(self, node: Node, step: Step, settle: Settle | None) -> None:
+        """Complete the step with what accounting says, worked out once and kept."""
+        if node.account is None and settle is not None and not node.open:
+            said = step.attributes
+            notes: dict[str, Any] = {}
+            if node.estimate is not None:
+                step.usage, notes = node.estimate
+                step.estimated = True
+            step.attributes = dict(said)
+            settle(step)
+            notes = {**notes, **{key: value for key, value in step.attributes.items() if key not in said}}
+            step.attributes = said
+            node.account = (step.usage, step.estimated, step.cost_usd, step.price, notes)
+        _complete(node, step)
 
     def _inherit(self, node: Node) -> Inherited:
         if node.inherited is not None:
@@ -224,15 +253,19 @@ class Forest:
 
     def _count_once(self, node: Node, step: Step) -> None:
         """Of nested model calls the innermost carries the usage; a reported usage goes before an estimated one."""
-        level = 0 if step.usage is None else 1 if step.estimated else 2
+        usage = step.usage
+        if usage is None or not (usage.total_tokens is not None or usage.requests or usage.reported_cost_usd):
+            level = 2 if usage is not None and usage.cache_hit else 0
+        else:
+            level = 1 if step.estimated else 2
         inner = max((call.level for call in node.inner_calls.values()), default=-1) if node.inner_calls else -1
         around = -1
         enclosing = node.enclosing_call()
         while enclosing is not None:
             around = max(around, enclosing.level)
-            if level != node.level:
-                if enclosing.inner_calls is None:
-                    enclosing.inner_calls = {}
+            if enclosing.inner_calls is None:
+                enclosing.inner_calls = {}
+            if level != node.level or node.id not in enclosing.inner_calls:
                 enclosing.inner_calls[node.id] = node
                 self._touch(enclosing)
             enclosing = enclosing.enclosing_call()
@@ -243,10 +276,20 @@ class Forest:
         else:
             step.counted = inner < 0 and around < 1
         if level != node.level:
-            node.level = level
-            if node.inner_calls:
-                for call in node.inner_calls.values():
-                    self._touch(call)
+            self._set_level(node, level)
+
+    def _count_no_more(self, node: Node) -> None:
+        """What was taken for a model call is none."""
+        enclosing = node.enclosing_call()
+        while enclosing is not None:
+            self._touch(enclosing)
+            enclosing = enclosing.enclosing_call()
+        self._set_level(node, -1)
+
+    def _set_level(self, node: Node, level: int) -> None:
+        node.level = level
+        for call in (node.inner_calls or {}).values():
+            self._touch(call)
 
     def take_new(self) -> int:
         """How many steps were collected for the first time since the last call."""
@@ -266,8 +309,7 @@ class Forest:
                 continue
             inherited = self._inherit(node)
             step = fold(node.start, node.updates, node.end, node.closed, inherited.agent, inherited.labels)
-            if node.account is not None:
-                step.usage, step.estimated, step.cost_usd, step.price = node.account
+            _complete(node, step)
             if step.kind in LEAF_KINDS:
                 self._count_once(node, step)
             steps.append(step)
@@ -312,26 +354,20 @@ class Forest:
         self._closed.clear()
 
     def _close(self, tree: Tree) -> None:
+        ends: dict[str, tuple[bool, int]] = {}
         for node in tree.nodes.values():
             if node.start is None or not node.open:
                 continue
-            status, ended_ns = Status.INCOMPLETE, 0
-            ancestor = node.parent
-            while ancestor is not None:
-                if ancestor.end is not None:
-                    ended_ns = ended_ns or ancestor.end.time_ns
-                    if ancestor.end.status is Status.CANCELLED:
-                        status = Status.CANCELLED
-                        break
-                ancestor = ancestor.parent
-            node.closed = (status, ended_ns or tree.changed_ns)
+            cancelled, ended_ns = _end_above(node, ends)
+            node.closed = (Status.CANCELLED if cancelled else Status.INCOMPLETE, ended_ns or tree.changed_ns)
             tree.open -= 1
             self._touch(node)
         self._check_finished(tree)
 
     def _evict(self, tree: Tree) -> None:
-        if self._trees.pop(tree.id, None) is None:
+        if self._trees.get(tree.id) is not tree:
             return
+        del self._trees[tree.id]
         self._size -= len(tree.nodes)
         self.lost += sum(1 for n in tree.nodes.values() if n.start is None and (n.end is not None or n.updates))
 
@@ -347,8 +383,7 @@ class Forest:
                 if tree.pruned is None:
                     tree.pruned = Totals()
                 step = fold(node.start, node.updates, node.end, node.closed, None, {})
-                if node.account is not None:
-                    step.usage, step.estimated, step.cost_usd, step.price = node.account
+                _complete(node, step)
                 if step.kind in LEAF_KINDS:
                     self._count_once(node, step)
                 tree.pruned.add(step)
@@ -360,6 +395,29 @@ class Forest:
                 return
             self._close(tree)
             self._evict(tree)
+
+
+def _end_above(node: Node, known: dict[str, tuple[bool, int]]) -> tuple[bool, int]:
+    """Whether a step above was cancelled, and when the nearest that ended did (0: none); `known` by the parent's id."""
+    path: list[Node] = []
+    item = node.parent
+    while item is not None and item.id not in known:
+        path.append(item)
+        item = item.parent
+    cancelled, ended_ns = known[item.id] if item is not None else (False, 0)
+    for item in reversed(path):
+        if item.end is not None:
+            cancelled = cancelled or item.end.status is Status.CANCELLED
+            ended_ns = item.end.time_ns
+        known[item.id] = (cancelled, ended_ns)
+    return cancelled, ended_ns
+
+
+def _complete(node: Node, step: Step) -> None:
+    if node.account is not None:
+        step.usage, step.estimated, step.cost_usd, step.price, notes = node.account
+        if notes:
+            step.attributes = {**step.attributes, **notes}
 
 
 def _inherit_one(node: Node, above: Inherited | None) -> Inherited:

@@ -69,7 +69,7 @@ class Kept:
     """What a store would hold: the latest state of each step; a payload of None keeps the one before."""
 
     def __init__(self, forest: Forest | None = None) -> None:
-        self.forest = forest or Forest()
+        self.forest = Forest() if forest is None else forest
         self.steps: dict[str, Step] = {}
         self.folds = 0
 
