@@ -8,11 +8,12 @@ import time
 from collections import OrderedDict
 from typing import Any
 
+from langchain_core.outputs import LLMResult
 from treerings import Status, StopWorkflow
 
 from .runs import Run
 
-__all__ = ["Failures", "status_of"]
+__all__ = ["Failures", "refused_answer", "said_before", "status_of"]
 
 
 def status_of(error: BaseException) -> tuple[Status, dict[str, Any] | None]:
@@ -33,6 +34,30 @@ def status_of(error: BaseException) -> tuple[Status, dict[str, Any] | None]:
         if bubble_up is not None and isinstance(error, bubble_up):
             return Status.OK, {"control": type(error).__name__}
     return Status.ERROR, None
+
+
+def said_before(response: Any) -> LLMResult | None:
+    """What the model had said when its call failed. LangChain adds an empty message with the HTTP answer: not that one."""
+    said = [group for group in response.generations if group and _http_answer(group[0]) is None]
+    return LLMResult(generations=said, llm_output=response.llm_output) if said else None
+
+
+def refused_answer(response: Any) -> dict[str, Any] | None:
+    """The body of an answer that arrived whole, was billed, and then did not fit its schema; None for other failures."""
+    for group in response.generations:
+        http = _http_answer(group[0]) if group else None
+        if http is not None and http["status_code"] == 200 and isinstance(http.get("body"), dict):
+            body: dict[str, Any] = http["body"]
+            return body
+    return None
+
+
+def _http_answer(generation: Any) -> dict[str, Any] | None:
+    message = getattr(generation, "message", None)
+    if message is None or message.content or message.tool_calls:
+        return None
+    metadata: dict[str, Any] = message.response_metadata
+    return metadata if "status_code" in metadata else None
 
 
 class Failures:

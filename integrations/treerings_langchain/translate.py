@@ -10,9 +10,10 @@ from uuid import UUID
 from treerings import Kind, Recorder, Status
 from treerings.context import OpenStep
 from treerings.snapshot import snapshot
+from treerings.usage import Usage
 
 from . import payloads
-from .outcome import Failures, status_of
+from .outcome import Failures, refused_answer, said_before, status_of
 from .parents import find_parent
 from .runs import Run, Runs
 from .structure import child_of_graph, classify, is_plumbing
@@ -380,9 +381,12 @@ class Translator:
         usage, model, output = None, None, None
         if kind is Kind.LLM:
             run.root.open_calls -= 1
-            if response is not None and response.generations:
-                usage, model, _ = facts_of(response)
-                output = payloads.answer(response, serialize)
+            if response is not None and (said := said_before(response)) is not None:
+                usage, model, _ = facts_of(said)
+                output = payloads.answer(said, serialize)
+            elif response is not None and (body := refused_answer(response)) is not None:
+                usage, model = Usage.from_provider(body), body.get("model")
+                output = snapshot(body, serialize=serialize)
         if status is Status.INTERRUPTED:
             interrupt(run)
         elif status is Status.ERROR and (other := FAILURES.elsewhere(run, error)) is not None and run.root is run:
