@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from .events import Kind, Status, StepEnded, StepStarted, StepUpdated
 from .records import Step
 
-__all__ = ["fold", "kind_of", "name_of"]
+__all__ = ["fold", "kind_of", "merged", "name_of"]
 
 
 def kind_of(start: StepStarted, updates: Sequence[StepUpdated] | None, end: StepEnded | None) -> Kind:
@@ -118,3 +118,18 @@ def _apply_updates(step: Step, start: StepStarted, updates: Sequence[StepUpdated
             step.attributes.update(update.attributes)
         if update.first_token_ns is not None and step.first_token_ms is None:
             step.first_token_ms = max(0, update.first_token_ns - start.clock_ns) / 1e6
+
+
+def merged(updates: Sequence[StepUpdated]) -> StepUpdated:
+    """One update that says what these say one after the other; `updates` in the order of their sequence."""
+    first, last = updates[0], updates[-1]
+    one = StepUpdated(last.step_id, last.workflow_id, last.time_ns, last.clock_ns, last.sequence)
+    one.first_token_ns = next((u.first_token_ns for u in updates if u.first_token_ns is not None), None)
+    one.labels, one.attributes = dict(first.labels or {}), dict(first.attributes or {})
+    for update in updates:
+        for name in ("kind", "name", "model", "provider", "input", "usage"):
+            if (value := getattr(update, name)) is not None:
+                setattr(one, name, value)
+        one.labels.update(update.labels or {})
+        one.attributes.update(update.attributes or {})
+    return one

@@ -124,6 +124,14 @@ class Node:
                 return update.sequence
         return 0 if self.start is not None and self.start.input is not None else -1
 
+    def last_sequence(self) -> int:
+        """The sequence of the last event that was said of this step."""
+        return max(
+            -1 if self.start is None else self.start.sequence,
+            self.updates[-1].sequence if self.updates else -1,
+            -1 if self.end is None else self.end.sequence,
+        )
+
     def drop_payloads(self) -> None:
         """Let go of input and output: they were given."""
         if self.start is not None:
@@ -137,7 +145,7 @@ class Node:
 class Tree:
     """One workflow."""
 
-    __slots__ = ("changed_ns", "finished", "id", "lingering", "nodes", "open", "pruned")
+    __slots__ = ("changed_ns", "finished", "gone", "id", "lingering", "nodes", "open", "pruned")
 
     def __init__(self, id: str) -> None:
         self.id = id
@@ -149,5 +157,7 @@ class Tree:
         self.lingering = False
         """Whether its root has ended."""
         self.finished = False
+        self.gone = -1
+        """The last sequence of a start that was let go of: unknown steps up to there are not new."""
         self.pruned: Totals | None = None
         """Sums over the ended steps that were let go of to stay under the bound."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .events import LEAF_KINDS, Event, Kind, Status, StepEnded, StepStarted, StepUpdated
-from .folding import fold, kind_of, name_of
+from .folding import fold, kind_of, merged, name_of
 from .nodes import Inherited, Node, Tree
 from .records import Step, Totals, Workflow
 from .usage import Usage
@@ -15,6 +15,12 @@ from .usage import Usage
 __all__ = ["Forest"]
 
 SECOND = 1_000_000_000
+
+MAX_GONE = 10_000
+"""Workflows that are remembered after they were let go of."""
+
+MAX_UPDATES = 1_000
+"""Updates of one step that are held; above, the older ones become one."""
 
 Settle = Callable[[Step], None]
 """Completes a step that is a model call: usage estimate, cost, price."""
@@ -47,6 +53,8 @@ class Forest:
         self._lingering: deque[Tree] = deque()
         self._closed: deque[tuple[int, Tree]] = deque()
         self._finished: list[Tree] = []
+        self._gone: dict[str, int] = {}
+        """The last sequence of workflows that were let go of: what is said again of them is not new."""
         self._size = 0
         self._new = 0
         self._idle_check_ns = 0
@@ -66,9 +74,14 @@ class Forest:
         """Take one event in. The cost does not depend on the size of the tree, unless it changes what a subtree inherits."""
         tree = self._trees.get(event.workflow_id)
         if tree is None:
+            if event.sequence <= (gone := self._gone.get(event.workflow_id, -1)):
+                return
             tree = self._trees[event.workflow_id] = Tree(event.workflow_id)
+            tree.gone = gone
         node = tree.nodes.get(event.step_id)
         if node is None:
+            if event.sequence <= tree.gone:
+                return
             node = self._add(tree, event.step_id)
         if event.time_ns > tree.changed_ns:
             tree.changed_ns = event.time_ns
@@ -110,6 +123,8 @@ class Forest:
             node.updates = [event]
         elif event.sequence > updates[-1].sequence:
             updates.append(event)
+            if len(updates) >= MAX_UPDATES:
+                updates[: MAX_UPDATES // 2] = [merged(updates[: MAX_UPDATES // 2])]
         elif any(event.sequence == known.sequence for known in updates):
             return
         else:
@@ -368,6 +383,9 @@ class Forest:
         if self._trees.get(tree.id) is not tree:
             return
         del self._trees[tree.id]
+        self._gone[tree.id] = max(tree.gone, max((node.last_sequence() for node in tree.nodes.values()), default=-1))
+        if len(self._gone) > MAX_GONE:
+            del self._gone[next(iter(self._gone))]
         self._size -= len(tree.nodes)
         self.lost += sum(1 for n in tree.nodes.values() if n.start is None and (n.end is not None or n.updates))
 
@@ -387,6 +405,7 @@ class Forest:
                 if step.kind in LEAF_KINDS:
                     self._count_once(node, step)
                 tree.pruned.add(step)
+                tree.gone = max(tree.gone, node.start.sequence)
                 node.detach()
                 del tree.nodes[node.id]
                 self._size -= 1

@@ -39,6 +39,8 @@ class Story:
         return event
 
     def update(self, id: str, **more: Any) -> StepUpdated:
+        if "kind" in more:
+            more["kind"] = Kind(more["kind"])
         event = StepUpdated(id, self.workflow_id, **self._times(), **more)
         self.events.append(event)
         return event
