@@ -49,7 +49,7 @@ class SQLiteDatabase:
 
     placeholder = "?"
 
-    def __init__(self, url: str, *, timeout: float = 30.0) -> None:
+    def __init__(self, url: str, *, timeout: float = 10.0) -> None:
         self.path = _path(url)
         self.url = "sqlite://" if self.path is None else f"sqlite:///{self.path}"
         self.timeout = timeout

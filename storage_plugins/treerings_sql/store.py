@@ -33,7 +33,7 @@ class SqlStore:
     finds the database locked for longer than `timeout` seconds gets a `StoreError`. Satisfies `Store` and `Tailing`.
     """
 
-    def __init__(self, url: str, *, timeout: float = 30.0) -> None:
+    def __init__(self, url: str, *, timeout: float = 10.0) -> None:
         self.database = SQLiteDatabase(url, timeout=timeout)
         self.url = self.database.url
         self._closed = False

@@ -70,6 +70,36 @@ def test_processes_that_feed_one_workflow_add_up_exactly(tmp_path: Path, run_scr
     store.close()
 
 
+_ENDLESS = """
+import itertools, sys
+from treerings.testing.store_tests import make_step
+from treerings_sql.store import SqlStore
+
+store = SqlStore(sys.stdin.readline().strip())
+for first in itertools.count(1, 10):
+    store.write([make_step(number, cost="0.001", input="x" * 2000) for number in range(first, first + 10)])
+    print(first, flush=True)
+"""
+
+
+def test_a_writer_that_is_killed_loses_no_batch_that_it_had_written(tmp_path: Path, run_script: Run) -> None:
+    url = f"sqlite:///{tmp_path}/runs.db"
+    writer = run_script(_ENDLESS)
+    assert writer.stdin is not None
+    assert writer.stdout is not None
+    writer.stdin.write(f"{url}\n")
+    writer.stdin.flush()
+    acknowledged = sum(10 for _ in range(20) if writer.stdout.readline())
+    writer.kill()
+    acknowledged += 10 * len(writer.communicate()[0].splitlines())
+    store = SqlStore(url)
+    (totals,) = store.totals()
+    assert totals.steps >= acknowledged >= 200
+    assert totals.steps % 10 == 0
+    assert store.workflows()[0].totals == totals
+    store.close()
+
+
 def _in_child(work: Callable[[], bool]) -> bool:
     """Fork, do the work there, and say whether it went well."""
     pid = os.fork()
