@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from langchain_core.documents import Document
@@ -12,7 +13,18 @@ from treerings.snapshot import Budget, snapshot
 
 from .runs import Run
 
-__all__ = ["answer", "document", "is_message", "message", "messages", "plain", "plain_or", "state"]
+__all__ = [
+    "answer",
+    "document",
+    "is_failed_tool",
+    "is_handoff",
+    "is_message",
+    "message",
+    "messages",
+    "plain",
+    "plain_or",
+    "state",
+]
 
 ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant", "HumanMessageChunk": "user"}
 
@@ -45,6 +57,16 @@ def _what(kind: type) -> str:
 def is_message(item: Any) -> bool:
     """Whether this is a LangChain message of whatever class."""
     return _what(type(item)) in _MESSAGES
+
+
+def is_failed_tool(item: Any) -> bool:
+    """Whether this is the message in which a tool tells the model about its failure."""
+    return _what(type(item)) == "tool" and item.status == "error"
+
+
+def is_handoff(item: Any) -> bool:
+    """Whether this is a command to the graph around: a tool that hands over to another agent returns it."""
+    return _what(type(item)) == "Command" and item.graph == "__parent__"
 
 
 def message(item: BaseMessage) -> dict[str, Any]:
@@ -113,15 +135,38 @@ def plain_or(ask: Serialize) -> Serialize:
     return serialize
 
 
-def messages(items: list[BaseMessage], serialize: Serialize) -> list[Any]:
-    """A model call's messages, within one budget."""
+def messages(items: list[BaseMessage], around: Run | None, serialize: Serialize) -> list[Any]:
+    """A model call's messages, within one budget that the latest ones get first.
+
+    Those that an earlier call of the same workflow was given, or gave, are marked `repeated`: the token count needs them,
+    a store does not (see `plugin.leave_out_repeated`). The last one never is.
+    """
     budget = Budget()
-    return [_bounded(message(item) if is_message(item) else item, budget, serialize) for item in items]
+    known = None if around is None else _set_of(around.root, "prompted")
+    taken: list[Any] = []
+    for place in range(len(items) - 1, -1, -1):
+        if budget.items <= 0 or budget.chars <= 0:
+            taken.append(EARLIER.format(place + 1, "messages"))
+            break
+        item: Any = items[place]
+        if not is_message(item):
+            taken.append(snapshot(item, budget=budget, serialize=serialize))
+            continue
+        one = _bounded(message(item), budget, serialize)
+        if known is not None:
+            key = _key(item)
+            if key in known and taken and type(one) is dict:
+                one["repeated"] = True
+            elif key is not None:
+                known.add(key)
+        taken.append(one)
+    taken.reverse()
+    return taken
 
 
 def _bounded(value: Any, budget: Budget, serialize: Serialize) -> Any:
     """A message's snapshot; the usual one, a role and a text, is one already."""
-    if type(value) is dict and len(value) == 2 and type(text := value["content"]) is str and len(text) < 65_536:
+    if type(value) is dict and len(value) == 2 and type(text := value.get("content")) is str and len(text) < 65_536:
         budget.items -= 1
         budget.chars -= len(text)
         if budget.chars > 0 and budget.items > 0:
@@ -130,53 +175,151 @@ def _bounded(value: Any, budget: Budget, serialize: Serialize) -> Any:
 
 
 def state(value: Any, run: Run, serialize: Serialize) -> Any:
-    """A chain's or graph's input or output. Of a long list of messages, those that an earlier payload of the same workflow
-    holds are left out, all but the last: a graph passes its whole state through every node.
+    """A chain's, graph's or tool's input or output, without what earlier payloads of the same workflow hold.
+
+    A graph passes its whole state through every node. Of each list of messages in it those that were shown before are left
+    out, all but the last; of each other list of more than 20 the items at its beginning.
     """
-    if type(value) is not dict:
-        return snapshot(value, serialize=serialize)
-    items = value.get("messages")
-    if type(items) is not list or len(items) < 2 or not is_message(items[-1]):
-        if type(items) is list and items and is_message(items[-1]):
-            _remember(run, items)
-        return snapshot(value, serialize=serialize)
-    seen = run.root.seen_messages
-    fresh = 1
-    if seen is not None:
-        for item in reversed(items[:-1]):
-            if _key(item) in seen:
-                break
-            fresh += 1
-    else:
-        fresh = len(items)
-    _remember(run, items[-fresh:])
-    if fresh == len(items):
-        return snapshot(value, serialize=serialize)
-    shown = [f"… {len(items) - fresh} earlier messages", *items[-fresh:]]
-    return snapshot({**value, "messages": shown}, serialize=serialize)
+    if type(value) in _SCALARS:
+        return value if type(value) is not str else snapshot(value)
+    try:
+        value = _lean(value, _set_of(run.root, "seen"), 8)
+    except Exception:  # hostile objects: `snapshot` knows how to take them
+        pass
+    return snapshot(value, serialize=serialize)
 
 
-def _remember(run: Run, items: list[Any]) -> None:
-    seen = run.root.seen_messages
-    if seen is None:
-        seen = run.root.seen_messages = set()
-    if len(seen) < 20_000:
-        seen.update(_key(item) for item in items)
-
-
-def _key(item: Any) -> str | int:
-    return getattr(item, "id", None) or id(item)
-
-
-def answer(response: Any, serialize: Serialize) -> Any:
-    """What a model answered: one message or text, or a list of them where several were asked for."""
+def answer(response: Any, run: Run, serialize: Serialize) -> Any:
+    """What a model answered: one message or text, or a list of them where several were asked for; None for nothing."""
     budget = Budget()
     answers = []
-    for generations in response.generations:
-        for generation in generations:
-            item: Any = getattr(generation, "message", None)
-            value = message(item) if is_message(item) else generation.text
-            answers.append(_bounded(value, budget, serialize))
+    known = _set_of(run.root, "prompted") if run.parent is not None else None
+    try:
+        for generations in response.generations:
+            for generation in generations:
+                item: Any = getattr(generation, "message", None)
+                if is_message(item):
+                    answers.append(_bounded(message(item), budget, serialize))
+                    if known is not None and (key := _key(item)) is not None:
+                        known.add(key)
+                else:
+                    answers.append(snapshot(generation.text, budget=budget))
+    except Exception:  # an object that only looks like a result
+        pass
     if len(answers) < 2:
         return answers[0] if answers else None  # a refused request comes with an empty answer
     return answers
+
+
+EARLIER = "… {} earlier {}"
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+_LONG = 20
+
+
+def _lean(value: Any, seen: set[int], depth: int) -> Any:
+    """`value` with what is in `seen` left out of its lists; containers are new ones where something was left out."""
+    kind = type(value)
+    if kind in _SCALARS or depth == 0:
+        return value
+    if kind is dict:
+        if len(value) > 200:
+            return value
+        return {key: item if type(item) in _SCALARS else _lean(item, seen, depth - 1) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        if not value:
+            return value
+        if is_message(value[-1]):
+            return _unseen_messages(value, seen)
+        if len(value) > _LONG:
+            return _unseen_items(value, seen)
+        return [item if type(item) in _SCALARS else _lean(item, seen, depth - 1) for item in value]
+    what = _what(kind)
+    if what in _MESSAGES:
+        if (key := _key(value)) is not None:
+            seen.add(key)
+    elif what == "prompt":
+        return _unseen_messages(value.to_messages(), seen)
+    elif what in ("Command", "Send"):
+        return _lean(plain(value), seen, depth)
+    elif not what and (fields := _fields(value)) is not None:
+        return _lean(fields, seen, depth)
+    return value
+
+
+def _fields(value: Any) -> dict[str, Any] | None:
+    """The fields of a state that is a dataclass or a pydantic model and holds a list; None for other objects."""
+    kind = type(value)
+    if dataclasses.is_dataclass(kind):
+        fields = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(kind) if field.repr}
+    elif isinstance(names := getattr(kind, "model_fields", None), dict):
+        held = value.__dict__
+        fields = {name: held[name] for name, field in names.items() if name in held and getattr(field, "repr", True)}
+    else:
+        return None
+    return fields if any(type(item) is list for item in fields.values()) else None
+
+
+def _unseen_messages(items: Sequence[Any], seen: set[int]) -> list[Any]:
+    shown: list[Any] = []
+    fresh: list[int] = []
+    left_out = 0
+    last = len(items) - 1
+    for place, item in enumerate(items):
+        key = _key(item) if is_message(item) else None
+        if key is not None:
+            if key in seen and place != last:
+                left_out += 1
+                continue
+            fresh.append(key)
+        if left_out:
+            shown.append(EARLIER.format(left_out, "messages"))
+            left_out = 0
+        shown.append(item)
+    seen.update(fresh)
+    return shown
+
+
+def _unseen_items(items: Sequence[Any], seen: set[int]) -> Sequence[Any]:
+    """All items, or those after the known ones at the beginning, where these are many; numbers are never left out."""
+    keys = [None if type(item) in (int, float, bool) else _digest(item, 4) for item in items]
+    known = 0
+    while known < len(items) - 1 and keys[known] is not None and keys[known] in seen:
+        known += 1
+    seen.update(key for key in keys[known:] if key is not None)
+    return items if known < _LONG // 2 else [EARLIER.format(known, "items"), *items[known:]]
+
+
+def _key(item: Any) -> int | None:
+    """What tells a message from others; None where it holds more than plain data.
+
+    Its id is no part of it: graphs give ids later, weak providers give one twice.
+    """
+    what = _what(type(item))
+    content = _digest(item.content, 6)
+    more = _digest(item.tool_calls if what == "answer" else item.tool_call_id if what == "tool" else None, 6)
+    return None if content is None or more is None else hash((item.type, content, more))
+
+
+def _digest(value: Any, depth: int) -> int | None:
+    """A hash of plain data; None where it holds anything else. That of a string is computed once in its life."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return hash(value)
+    if depth == 0:
+        return None
+    if kind is list or kind is tuple:
+        parts = [_digest(item, depth - 1) for item in value]
+        return None if None in parts else hash(tuple(parts))
+    if kind is dict:
+        pairs = [(key, _digest(item, depth - 1)) for key, item in value.items() if type(key) is str]
+        return None if any(part is None for _, part in pairs) else hash(tuple(pairs))
+    return _digest(value.page_content, 1) if _what(kind) == "document" else None
+
+
+def _set_of(root: Run, name: str) -> set[int]:
+    """A workflow's memory of what its payloads hold; past 20,000 entries it begins anew, and things are shown again."""
+    known: set[int] | None = getattr(root, name)
+    if known is None or len(known) > 20_000:
+        known = set()
+        setattr(root, name, known)
+    return known

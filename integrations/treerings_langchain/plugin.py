@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from treerings import Integration, hookimpl
+from treerings import Integration, Kind, Step, hookimpl
 
 
 @hookimpl
@@ -30,3 +30,27 @@ def serialize_value(value: Any) -> Any | None:
     from .payloads import plain
 
     return plain(value)
+
+
+@hookimpl
+def register_processors(register: Callable[[str, Callable[[Step], None]], None]) -> None:
+    register("repeated messages", leave_out_repeated)
+
+
+def leave_out_repeated(step: Step) -> None:
+    """Of a model call's messages leave out those that earlier calls of the workflow hold: an agent sends all of them
+    again at every turn. Tokens are counted by now.
+    """
+    if step.kind is not Kind.LLM or type(step.input) is not list:
+        return
+    shown: list[Any] = []
+    left_out = 0
+    for item in step.input:
+        if type(item) is dict and item.get("repeated") is True:
+            left_out += 1
+            continue
+        if left_out:
+            shown.append(f"… {left_out} earlier messages")
+            left_out = 0
+        shown.append(item)
+    step.input = shown

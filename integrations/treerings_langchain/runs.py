@@ -43,8 +43,12 @@ class Run:
     """How many runs each task of this graph had, by checkpoint namespace."""
     tool_calls: dict[str, str] | None = None
     """The model call that asked for each tool call, by tool-call id."""
-    seen_messages: set[str | int] | None = None
-    """Messages that a payload of this workflow already holds; kept at the root."""
+    integration: str | None = None
+    """`ls_integration` of the metadata, inherited by everything below an agent."""
+    seen: set[int] | None = None
+    """Messages and items that a payload of this workflow holds; kept at the root."""
+    prompted: set[int] | None = None
+    """Messages that a model call of this workflow was given, or gave; kept at the root."""
     shadowed: Run | None = None
     """An open run with the same id: somebody gave one `run_id` to two invocations."""
 

@@ -71,6 +71,7 @@ KNOWN_METADATA = frozenset(
     }
 )
 POSITIONAL_TAGS = ("seq:step:", "map:key:", "graph:step:", "retry:attempt:", "langsmith:")
+DIMENSIONS = ("session_id", "user_id", "tenant_id")
 NO_METADATA: Mapping[str, Any] = {}
 
 
@@ -119,12 +120,13 @@ class Translator:
                 self._link_resume(thread_id, inputs, attributes)
             run.agent_name = metadata.get("lc_agent_name")
             run.checkpoint_ns = metadata.get("langgraph_checkpoint_ns")
+            run.integration = metadata.get("ls_integration")
             run.is_node = kind is Kind.NODE
             run.is_agent = kind is Kind.AGENT
         run.thread_id = thread_id
         run.hidden = hidden
         run.closes_early = streams
-        placeholder = streams and inputs == {"input": ""}  # the real input comes with the end
+        placeholder = streams and _is_placeholder(inputs)  # the real input comes with the end
         run.step = recorder.start(
             kind,
             shown_name,
@@ -163,9 +165,9 @@ class Translator:
             attributes["request"] = request
         serialize = self._serializer(recorder)
         if chat:
-            taken: Any = payloads.messages(inputs[0], serialize) if inputs else None
+            taken: Any = payloads.messages(inputs[0], parent, serialize) if inputs else None
         else:
-            taken = inputs[0] if len(inputs) == 1 else snapshot(inputs)
+            taken = snapshot(inputs[0] if len(inputs) == 1 else inputs)
         provider = metadata.get("ls_provider")
         run = self._start(
             recorder,
@@ -325,7 +327,7 @@ class Translator:
         self._remember_tool_calls(run, response)
         recorder.end(
             run.step,
-            output=payloads.answer(response, self._serializer(recorder)),
+            output=payloads.answer(response, run, self._serializer(recorder)),
             usage=usage,
             model=model,
             attributes=attributes,
@@ -336,8 +338,8 @@ class Translator:
         run = self._ended(recorder, run_id, Kind.TOOL)
         if run is None:
             return
-        taken = snapshot(output, serialize=self._serializer(recorder))
-        if getattr(output, "status", None) == "error":
+        taken = payloads.state(output, run, self._serializer(recorder))
+        if payloads.is_failed_tool(output):
             # the tool handled its failure itself and gave the model a message about it
             attributes = {"handled": True}
             recorder.end(
@@ -347,9 +349,8 @@ class Translator:
                 error=HandledToolError(output.content),
                 attributes=attributes,
             )
-        elif getattr(output, "graph", None) == "__parent__":
-            goto = getattr(output, "goto", None)
-            target = goto if isinstance(goto, str) else None
+        elif payloads.is_handoff(output):
+            target = output.goto if type(output.goto) is str else None
             recorder.end(
                 run.step, output=taken, kind=Kind.HANDOFF, attributes={"handoff_to": target} if target else None
             )
@@ -383,7 +384,7 @@ class Translator:
             run.root.open_calls -= 1
             if response is not None and (said := said_before(response)) is not None:
                 usage, model, _ = facts_of(said)
-                output = payloads.answer(said, serialize)
+                output = payloads.answer(said, run, serialize)
             elif response is not None and (body := refused_answer(response)) is not None:
                 usage, model = Usage.from_provider(body), body.get("model")
                 output = snapshot(body, serialize=serialize)
@@ -442,16 +443,19 @@ class Translator:
     def _labels(
         self, metadata: Mapping[str, Any], parent: Run | None, thread_id: str | None
     ) -> Mapping[str, str] | None:
-        """The dimensions that a root's metadata or the handler give; below a run of ours they are inherited."""
+        """The dimensions that a run begins with: its metadata's, then the handler's, then its thread as the session.
+
+        Below a run of ours they are inherited, and said again only where the metadata changes.
+        """
+        found = {key: _text(value) for key in DIMENSIONS if (value := metadata.get(key))} if metadata else {}
         if parent is not None:
-            return None
-        session_id = metadata.get("session_id") or thread_id
-        user_id, tenant_id = metadata.get("user_id"), metadata.get("tenant_id")
-        if not (session_id or user_id or tenant_id):
+            above = _metadata_of(parent)
+            changed = {key: value for key, value in found.items() if metadata[key] is not above.get(key)}
+            return changed or None
+        if thread_id is None and not found:
             return self.labels
-        found = {"session_id": session_id, "user_id": user_id, "tenant_id": tenant_id}
-        labels = {key: str(value) for key, value in found.items() if value}
-        return {**labels, **self.labels} if self.labels else labels
+        labels = {} if thread_id is None else {"session_id": thread_id}
+        return {**labels, **(self.labels or {}), **found}
 
     def _attributes(
         self,
@@ -468,11 +472,14 @@ class Translator:
                 attempt = tag[14:]
                 attributes["attempt"] = int(attempt) if attempt.isdigit() else attempt
         if metadata:
-            if (parent is None or parent.root is parent) and not KNOWN_METADATA.issuperset(metadata):
+            if not KNOWN_METADATA.issuperset(metadata):
+                above = NO_METADATA if parent is None else _metadata_of(parent)
                 own_metadata = {
                     key: value
                     for key, value in metadata.items()
-                    if key not in KNOWN_METADATA and not key.startswith(("ls_", "__"))
+                    if key not in KNOWN_METADATA
+                    and value is not above.get(key)
+                    and not (type(key) is str and key.startswith(("ls_", "__")))
                 }
                 if own_metadata:
                     attributes["metadata"] = snapshot(own_metadata)
@@ -503,9 +510,10 @@ class Translator:
         return before[2].get(tool_call_id) if before is not None else None
 
     def _remember_tool_calls(self, run: Run, response: Any) -> None:
-        generations = response.generations
-        found = getattr(generations[0][0], "message", None) if generations and generations[0] else None
-        calls = getattr(found, "tool_calls", None)
+        try:
+            calls = response.generations[0][0].message.tool_calls
+        except (AttributeError, IndexError, TypeError):  # a text, or nothing
+            return
         if not calls:
             return
         scope = run.parent or run
@@ -533,6 +541,19 @@ class HandledToolError(Exception):
 
 
 HandledToolError.__qualname__ = "ToolError"
+
+
+def _is_placeholder(inputs: Any) -> bool:
+    """Whether this is `{"input": ""}`, without asking the values of others whether they are equal to something."""
+    return type(inputs) is dict and len(inputs) == 1 and type(text := inputs.get("input")) is str and not text
+
+
+def _metadata_of(run: Run) -> Mapping[str, Any]:
+    return run.told if isinstance(run.told, dict) else NO_METADATA
+
+
+def _text(value: Any) -> str:
+    return value if type(value) is str else str(snapshot(value))
 
 
 def interrupt(run: Run) -> None:
