@@ -438,6 +438,7 @@ class Translator:
 
     def _root_ended(self, run: Run) -> None:
         if run.root is run:
+            run.seen_messages = None
             self.runs.remember_thread(run)
 
     def _labels(
