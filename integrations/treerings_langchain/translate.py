@@ -438,7 +438,7 @@ class Translator:
 
     def _root_ended(self, run: Run) -> None:
         if run.root is run:
-            run.seen_messages = None
+            run.seen = run.prompted = None
             self.runs.remember_thread(run)
 
     def _labels(

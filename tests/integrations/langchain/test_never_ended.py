@@ -149,4 +149,4 @@ def test_the_end_of_a_forgotten_run_is_a_step_of_its_own(captured: Capture) -> N
 def test_an_ended_root_does_not_keep_what_it_knew_of_messages(traced: dict[str, Any]) -> None:
     RunnableLambda(lambda state: state).invoke({"messages": [AIMessage("a"), AIMessage("b")]}, traced)
 
-    assert [item.seen_messages for item in RUNS._ended.values()] == [None]
+    assert [(item.seen, item.prompted) for item in RUNS._ended.values()] == [(None, None)]
