@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from .commands import Commands
-from .demo import demo
-from .doctor import doctor
-from .plugins import plugins
+from .demonstration import demo
+from .following import tail
+from .health import doctor
+from .installed import plugins
+from .places import where
 from .reading import show, totals, workflows
-from .run import run
-from .tail import tail
-from .where import where
+from .running import run
 
 __all__ = ["cli", "main"]
 

@@ -92,11 +92,12 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, filter=filter, **options)
 
     wrapped = update_wrapper(with_filter, command)
-    for name, flags in reversed(_FILTERS.items()):
-        wrapped = click.option(*flags[0], name, **flags[1])(wrapped)
-    return click.option("--label", "labels", type=Label(), multiple=True, help="Only with this label; repeatable.")(
+    wrapped = click.option("--label", "labels", type=Label(), multiple=True, help="Only with this label; repeatable.")(
         wrapped
     )
+    for name, flags in reversed(_FILTERS.items()):
+        wrapped = click.option(*flags[0], name, **flags[1])(wrapped)
+    return wrapped
 
 
 _FILTERS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
@@ -104,9 +105,20 @@ _FILTERS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "until": (("--until",), {"type": Time(), "help": "Only before then."}),
     "status": (
         ("--status",),
-        {"type": click.Choice([str(status) for status in Status]), "help": "Only with this status."},
+        {
+            "type": click.Choice([str(status) for status in Status]),
+            "metavar": "STATUS",
+            "help": f"Only with this status: {', '.join(Status)}.",
+        },
     ),
-    "kind": (("--kind",), {"type": click.Choice([str(kind) for kind in Kind]), "help": "Only of this kind."}),
+    "kind": (
+        ("--kind",),
+        {
+            "type": click.Choice([str(kind) for kind in Kind]),
+            "metavar": "KIND",
+            "help": f"Only of this kind: {', '.join(Kind)}.",
+        },
+    ),
     "name": (("--name",), {"help": "Only with this name."}),
     "agent": (("--agent",), {"help": "Only of this agent."}),
     "model": (("--model",), {"help": "Only of this model."}),

@@ -36,8 +36,8 @@ def console(*, no_color: bool = False) -> Console:
     return Console(color_system=None if plain else "auto", width=width, highlight=False, markup=False, emoji=False)
 
 
-def grid(titles: Sequence[str], rows: Iterable[Sequence[tuple[str, str]]]) -> Table:
-    """A table of texts with their styles; what is too long goes on in the next line, so that it can be copied whole."""
+def grid(titles: Sequence[str], rows: Iterable[Sequence[tuple[str, str]]], *, whole: int = 1) -> Table:
+    """A table of texts with their styles; what is too long goes on in the next line, except in the first `whole` columns."""
     from rich.table import Table
     from rich.text import Text
 
@@ -45,7 +45,7 @@ def grid(titles: Sequence[str], rows: Iterable[Sequence[tuple[str, str]]]) -> Ta
 
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=any(titles), header_style="dim", pad_edge=False)
     for position, title in enumerate(titles):
-        table.add_column(title, overflow="fold", no_wrap=position < 2)
+        table.add_column(title, overflow="fold", no_wrap=position < whole)
     for row in rows:
         table.add_row(*(Text(clean(text), style) for text, style in row))
     return table

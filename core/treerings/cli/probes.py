@@ -14,7 +14,7 @@ from ..testing.capturing import capture
 from ..testing.model_script import Answer, ToolCall
 from ..testing.model_server import ModelServer
 from .checks import Check
-from .plugins import package_version
+from .installed import package_version
 
 if TYPE_CHECKING:
     from ..registry import Integration

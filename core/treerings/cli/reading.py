@@ -15,7 +15,9 @@ __all__ = ["show", "totals", "workflows"]
 
 @click.command()
 @filter_options
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", default=20, show_default=True, help="At most so many."
+)
 @store_option
 @output_options
 def workflows(filter: Filter, limit: int, store_url: str | None, as_json: bool, no_color: bool) -> None:
@@ -44,10 +46,10 @@ def workflows(filter: Filter, limit: int, store_url: str | None, as_json: bool, 
 
 
 @click.command()
-@click.argument("workflow_id", metavar="ID|last", default="last")
+@click.argument("workflow_id", metavar="[ID|last]", default="last")
 @click.option("--payloads", is_flag=True, help="Show inputs and outputs, too.")
 @click.option("--all", "every_step", is_flag=True, help="Show plumbing steps, too.")
-@click.option("--depth", type=click.IntRange(min=0), help="Show so many levels below the root.")
+@click.option("--depth", type=click.IntRange(min=0), metavar="N", help="Show so many levels below the root.")
 @store_option
 @output_options
 def show(

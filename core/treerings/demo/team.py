@@ -29,9 +29,13 @@ def ask(question: str, base_url: str, callbacks: list[Any]) -> str:
     with tracing_context(enabled=False), contextlib.closing(httpx.Client(trust_env=False)) as http:
 
         def model(name: str) -> ChatOpenAI:
-            key = SecretStr("scripted")
             return ChatOpenAI(
-                model=name, base_url=base_url, api_key=key, http_client=http, max_retries=0, stream_usage=True
+                model=name,
+                base_url=base_url,
+                api_key=SecretStr("scripted"),
+                http_client=http,
+                max_retries=0,
+                stream_usage=True,
             )
 
         supervisor = create_agent(model("gpt-5.2"), handovers(), system_prompt=SUPERVISOR, name="supervisor")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ..records import Step, Workflow
 
-__all__ = ["Branch", "Outline", "Sum", "outline"]
+__all__ = ["Branch", "Outline", "Sum", "outlined"]
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Outline:
     """Steps that are folded away."""
 
 
-def outline(workflow: Workflow, *, every_step: bool = False, depth: int | None = None) -> Outline:
+def outlined(workflow: Workflow, *, every_step: bool = False, depth: int | None = None) -> Outline:
     """What to show of a workflow; `every_step` shows plumbing too, `depth` counts levels below the root.
 
     Time and memory grow linearly with the number of steps.
@@ -139,14 +139,11 @@ def _is_plumbing(step: Step, parent: Step, children: Mapping[str | None, list[St
     inner = children.get(step.id, [])
     if step.attributes.get("hidden"):
         return step.status is not Status.ERROR or any(child.status is Status.ERROR for child in inner)
-    if (
-        step.kind is not Kind.NODE
-        or len(inner) != 1
-        or inner[0].status is not step.status
-        or "attempt" in step.attributes
-    ):
+    if step.kind is not Kind.NODE or len(inner) != 1 or "attempt" in step.attributes:
         return False
     only = inner[0]
+    if step.status is not Status.OK and only.status is not step.status:
+        return False
     return parent.kind is Kind.AGENT or (only.kind is Kind.AGENT and only.name == step.name)
 
 

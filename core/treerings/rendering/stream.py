@@ -38,7 +38,7 @@ class StepLines:
 
     def _lines(self, widths: dict[str, tuple[int, bool]]) -> Iterator[list[Part]]:
         for step in self.steps:
-            cells = _cells(step)
+            cells = _cells(step, with_model="model" in widths)
             yield row([(cells[title], width, right) for title, (width, right) in widths.items()])
             if step.error is not None:
                 text = ": ".join(clean(part) for part in (step.error_type, step.error) if part)
@@ -63,13 +63,14 @@ def _blank(width: int) -> Cell:
     return Cell([("x" * width, "")])
 
 
-def _cells(step: Step) -> dict[str, Cell]:
+def _cells(step: Step, *, with_model: bool) -> dict[str, Cell]:
     usage, call = step.usage, step.kind in LEAF_KINDS and step.ended_ns is not None
     moment = step.ended_at or step.started_at
+    shown = step.name if with_model or step.kind not in LEAF_KINDS else step.model or step.name
     name: list[Part] = [
         (SYMBOLS[step.status], status_style(step.status)),
         (f" {step.kind} ", KINDS[step.kind]),
-        (clean(step.name) or "(no name)", "bold" if step.parent_id is None else ""),
+        (clean(shown) or "(no name)", "bold" if step.parent_id is None else ""),
     ]
     cost = figures.cost(step.cost_usd) if step.cost_usd is not None or step.unpriced else ""
     counts = [usage.input_tokens if usage else None, usage.output_tokens if usage else None]

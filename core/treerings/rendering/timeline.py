@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from ..records import Step, Workflow
 
-__all__ = ["timeline"]
+__all__ = ["bars"]
 
 WIDTH = 24
 
 
-def timeline(workflow: Workflow, steps: Sequence[Step]) -> list[Cell]:
+def bars(workflow: Workflow, steps: Sequence[Step]) -> list[Cell]:
     """One bar a step; empty where times are unknown or too short to tell apart."""
     begin = workflow.started_ns
     end = max([begin, *[step.ended_ns for step in steps if step.ended_ns is not None]])

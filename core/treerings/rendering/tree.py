@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from ..events import LEAF_KINDS, Status
 from . import figures
-from .outline import Branch, Outline, Sum, outline
+from .outline import Branch, Outline, Sum, outlined
 from .payloads import payload_lines
 from .style import KINDS, SYMBOLS, status_style
 from .table import Cell, Column, Lines, Part, Table
 from .text import clean
-from .timeline import timeline
+from .timeline import bars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ class Tree:
     now: datetime | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        shown = outline(self.workflow, every_step=self.every_step, depth=self.depth)
+        shown = outlined(self.workflow, every_step=self.every_step, depth=self.depth)
         yield from Lines(_heading(self.workflow, self.now)).__rich_console__(console, options)
         if shown.branches:
             yield from self._table(shown, options.max_width).__rich_console__(console, options)
@@ -134,7 +134,7 @@ def _columns(workflow: Workflow, branches: list[Branch], names: list[Cell], widt
         Column("step", names, least=least),
         Column("agent", _agents(branches), drop=5, least=10),
         Column("model", [Cell([(clean(b.step.model or ""), "cyan")]) for b in branches], drop=3, least=14),
-        Column("when", timeline(workflow, [branch.step for branch in branches]), drop=9),
+        Column("when", bars(workflow, [branch.step for branch in branches]), drop=9),
         Column("time", [Cell([(figures.duration(b.step.duration_ms), "")]) for b in branches], right=True, drop=1),
         Column("first", _first_tokens(branches), right=True, drop=8),
         Column("in", _tokens(branches, [s.input_tokens for s in sums], tones), right=True, drop=2),

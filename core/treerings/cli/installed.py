@@ -36,9 +36,9 @@ def plugins(as_json: bool, no_color: bool) -> None:
         )
         return
     out = console(no_color=no_color)
-    out.print(grid(["", "plugin", "from", "does"], _plugin_rows(infos)))
+    out.print(grid(["", "plugin", "from", "does"], _plugin_rows(infos), whole=2))
     out.print()
-    out.print(grid(["", "framework", "package", "state"], _framework_rows(integrations)))
+    out.print(grid(["", "framework", "package", "state"], _framework_rows(integrations), whole=2))
 
 
 def plugin_data(info: PluginInfo) -> dict[str, Any]:

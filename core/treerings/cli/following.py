@@ -25,7 +25,13 @@ REMEMBERED = 10_000
 
 @click.command(short_help="Print steps as they end.")
 @click.option(
-    "-n", "--lines", type=click.IntRange(min=0), default=10, show_default=True, help="Begin with so many steps."
+    "-n",
+    "--lines",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=10,
+    show_default=True,
+    help="Begin with so many steps.",
 )
 @click.option("--all", "every_step", is_flag=True, help="Show plumbing steps, too.")
 @click.option("--once", is_flag=True, help="Print what is there and stop.")

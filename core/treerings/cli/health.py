@@ -34,7 +34,7 @@ def doctor(store_url: str | None, as_json: bool, no_color: bool) -> None:
         print_json({"ok": not failed, "checks": [_data(check) for check in checks]})
     else:
         out = console(no_color=no_color)
-        out.print(grid(["", "check", "finding"], _rows(checks)))
+        out.print(grid(["", "check", "finding"], _rows(checks), whole=2))
         verdict = f"{len(failed)} of {len(checks)} checks failed." if failed else "Everything works."
         out.print(f"\n{verdict}", style="bold red" if failed else "bold green")
     if failed:

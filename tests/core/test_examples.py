@@ -1,0 +1,60 @@
+"""Every example runs offline and records what it promises."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from treerings import open_store
+from treerings.testing import outline
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+OUTLINES = {
+    "chain.py": """
+workflow RunnableSequence
+  llm ChatOpenAI""",
+    "langgraph_team.py": """
+workflow ring report
+  agent researcher
+    llm ChatOpenAI
+    tool rainfall
+    llm ChatOpenAI
+  agent writer
+    llm ChatOpenAI""",
+    "own_code.py": """
+workflow question
+  agent librarian
+    retriever search
+    retriever search
+    llm answer""",
+}
+
+
+def test_every_example_is_tested() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(OUTLINES)
+
+
+@pytest.mark.parametrize("name", OUTLINES)
+def test_an_example_runs_and_is_recorded(name: str, tmp_path: Path) -> None:
+    if name != "own_code.py":
+        pytest.importorskip("langgraph")
+        pytest.importorskip("langchain_openai")
+    store_url = f"sqlite:///{tmp_path / 'runs.db'}"
+    environment = {**os.environ, "TREERINGS_STORE": store_url, "HTTPS_PROXY": "http://127.0.0.1:9"}
+    command = [sys.executable, "-W", "error::DeprecationWarning:__main__", str(EXAMPLES / name)]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.endswith("0 pending, 0 dropped\n")
+    store = open_store(store_url)
+    workflow = store.workflow(store.workflows()[0].id)
+    store.close()
+    assert workflow is not None
+    wanted = OUTLINES[name].strip().splitlines()
+    kinds = {line.split()[0] for line in wanted}
+    shown = [line.strip() for line in outline(workflow).splitlines() if line.split()[0] in kinds]
+    assert shown == [line.strip() for line in wanted]
