@@ -13,8 +13,9 @@ __all__ = ["dump_json", "dump_step"]
 
 
 def dump_step(step: Step) -> dict[str, Any]:
-    """The step as plain data under the columns' names, times in nanoseconds; unknown fields are left out."""
-    data = {name: value for name in Step.__slots__ if (value := getattr(step, name)) is not None and value != {}}
+    """The step as plain data under the columns' names, times in nanoseconds; what is unknown is left out."""
+    data = {name: value for name in Step.__slots__ if (value := getattr(step, name)) is not None}
+    data["parent_id"] = step.parent_id
     if step.usage is not None:
         data["usage"] = step.usage.as_dict()
     if step.cost_usd is not None:

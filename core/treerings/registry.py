@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -299,10 +300,8 @@ class Registry:
         Raises `UnknownName` for a scheme that nobody registered, `StoreError` when the store cannot be opened.
         """
         self.load()
-        url = url.strip()
-        scheme, separator, _ = url.partition("://")
-        if not separator:
-            scheme, url = "sqlite", f"sqlite:///{url}"
+        url = full_url(url)
+        scheme = url.partition("://")[0]
         base = scheme.partition("+")[0]
         factory = self.stores.get(scheme) or self.stores.get(base)
         if factory is None:
@@ -318,6 +317,15 @@ def found(package: str) -> bool:
         return importlib.util.find_spec(package) is not None
     except (ImportError, ValueError):
         return False
+
+
+def full_url(url: str) -> str:
+    """The URL of a store that is given by a URL or by the path of an SQLite file; such a path becomes absolute."""
+    url = url.strip()
+    path = url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else url
+    if not path or "://" in path or path.startswith("file:"):
+        return url
+    return f"sqlite:///{os.path.abspath(os.path.expanduser(path))}"
 
 
 def _without_password(url: str) -> str:

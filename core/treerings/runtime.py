@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from .accounting import Accountant
 from .delivery import Delivery
-from .errors import ConfigError
+from .errors import ConfigError, StoreError
 from .privacy import ContentPolicy
 from .recorder import FlushReport, Recorder
-from .registry import Registry
+from .registry import Registry, full_url
 from .spool import Spool
 from .store import Store
 
@@ -92,14 +92,10 @@ def recorder_from(settings: Settings, *, registry: Registry | None = None, **mor
     def open_prices() -> PriceBook:
         from .prices import PriceBook
 
-        return PriceBook(settings.prices)
+        return PriceBook(settings.prices, deployments=settings.deployments)
 
     def delivery() -> Delivery:
-        from .settings import data_dir
-
-        name = blake2b(settings.store.encode(), digest_size=8).hexdigest()
-        spool = Spool(data_dir() / "spool" / name, os.urandom(4).hex())
-        return Delivery(lambda: plugins.open_store(settings.store), spool)
+        return Delivery(lambda: plugins.open_store(settings.store), _spool(settings.store))
 
     return Recorder(
         delivery,
@@ -183,8 +179,25 @@ def flush(timeout: float | None = None) -> FlushReport:
 
 
 def open_store(url: str | None = None) -> Store:
-    """The store at a URL or path; without one, the store of the settings. Raises `UnknownName` or `StoreError`."""
-    return registry().open_store(url or settings().store)
+    """The store at a URL or path; without one, the store of the settings. Raises `UnknownName` or `StoreError`.
+
+    What killed processes had set aside for this store is written to it first.
+    """
+    url = url or settings().store
+    store = registry().open_store(url)
+    try:
+        _spool(url).adopt(store.write)
+    except (StoreError, OSError) as error:  # it can be read all the same
+        logger.warning("What waits for %s could not be stored: %s", url, error)
+    return store
+
+
+def _spool(url: str) -> Spool:
+    """The place of this process among those that wait for this store."""
+    from .settings import data_dir
+
+    name = blake2b(full_url(url).encode(), digest_size=8).hexdigest()
+    return Spool(data_dir() / "spool" / name, os.urandom(4).hex())
 
 
 def _at_exit() -> None:

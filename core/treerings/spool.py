@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 
 from .errors import InvalidEvent
+from .events import Status
 from .plain import dump_json, dump_step
 from .records import Step
 
@@ -29,13 +30,16 @@ class Spool:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.path = folder / f"{os.getpid()}-{name}.jsonl"
+        self.lines = 0
+        """Lines in this process's file."""
         self._new = 0
         self._replayed = 0
+        self._journaled = False
 
     @property
     def has_own(self) -> bool:
         """Whether this process has set steps aside that are not stored yet."""
-        return self._new > 0
+        return self.lines > 0
 
     def add(self, steps: Sequence[Step], new: int) -> None:
         """Append a batch and force it to disk; raises `OSError`."""
@@ -45,16 +49,31 @@ class Spool:
             file.flush()
             os.fsync(file.fileno())
         self._new += new
+        self.lines += len(steps)
+
+    def journal(self, steps: Sequence[Step]) -> None:
+        """Append a batch that stays in memory too: only a process that dies needs it. Raises `OSError`."""
+        self._journaled = True
+        self.add(steps, 0)
+
+    def forget_journal(self) -> None:
+        """Everything journaled is stored: delete the file, unless steps were set aside in it."""
+        if self._journaled and not self._new:
+            self.path.unlink(missing_ok=True)
+        self._journaled = False
 
     def replay(self, write: Callable[[Sequence[Step]], None]) -> None:
         """Write this process's own file to a store and delete it; whatever `write` raises leaves it in place."""
-        if not self._new:
+        if not self.lines:
             return
-        for batch in _batches(self.path):
-            write(batch)
+        try:
+            for batch in _batches(self.path):
+                write(batch)
+        except FileNotFoundError:  # a process that cannot see ours, in another container, has taken it over
+            logger.warning("%s was taken over by another process, which stores what is in it", self.path)
         self.path.unlink(missing_ok=True)
         self._replayed += self._new
-        self._new = 0
+        self._new = self.lines = 0
 
     def take_replayed(self) -> int:
         """How many steps were replayed since the last call."""
@@ -75,13 +94,16 @@ class Spool:
             except OSError:  # another process was quicker
                 continue
             for batch in _batches(claimed):
+                for step in batch:
+                    if step.status is Status.RUNNING:  # whoever ran it is dead; a later line may say how it ended
+                        step.status = Status.INCOMPLETE
                 write(batch)
             claimed.unlink(missing_ok=True)
             logger.info("Stored what an earlier process had set aside in %s", path)
 
     def close(self) -> None:
         """Leave the file, if there is one, to the next process."""
-        self._new = 0
+        self._new = self.lines = 0
 
 
 def _batches(path: Path) -> Iterator[list[Step]]:

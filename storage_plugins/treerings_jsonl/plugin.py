@@ -160,9 +160,7 @@ class JsonlStore:
 
 
 def _line(step: Step) -> bytes:
-    # What `dump_step` leaves out as empty and a step cannot do without.
-    always = {"parent_id": step.parent_id, "input": step.input, "output": step.output}
-    return dump_json(always | dump_step(step)) + b"\n"
+    return dump_json(dump_step(step)) + b"\n"
 
 
 def _lock(file: IOBase, kind: str) -> None:
