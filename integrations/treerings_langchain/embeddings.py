@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from langchain_core.embeddings import Embeddings
@@ -19,6 +20,8 @@ METHODS = ("embed_query", "embed_documents", "aembed_query", "aembed_documents")
 SOURCE = "langchain"
 
 _wrapped: dict[tuple[type, str], Callable[..., Any]] = {}
+_inside: ContextVar[int] = ContextVar("treerings_langchain_embeddings", default=0)
+"""The identity of the object whose method is running."""
 _init_subclass: Any = None
 
 
@@ -28,10 +31,9 @@ def wrap() -> None:
     if _init_subclass is not None:
         return
     _init_subclass = Embeddings.__dict__.get("__init_subclass__", ...)
-    original = Embeddings.__init_subclass__
 
     def wrap_new(cls: Any, /, **kwargs: Any) -> None:
-        original(**kwargs)
+        super(Embeddings, cls).__init_subclass__(**kwargs)  # the next in the class's own order, as without us
         _wrap_class(cls)
 
     setattr(Embeddings, "__init_subclass__", classmethod(wrap_new))  # noqa: B010  # mypy knows no assigned hooks
@@ -75,13 +77,14 @@ def _recording(function: Callable[..., Any]) -> Callable[..., Any]:
             step = _start(self, args, kwargs)
             if step is None:
                 return await function(self, *args, **kwargs)
-            token = enter(step)
+            token, inside = enter(step), _inside.set(id(self))
             try:
                 vectors = await function(self, *args, **kwargs)
             except BaseException as error:
                 _fail(step, error)
                 raise
             finally:
+                _inside.reset(inside)
                 leave(token)
             _end(step, vectors)
             return vectors
@@ -93,13 +96,14 @@ def _recording(function: Callable[..., Any]) -> Callable[..., Any]:
         step = _start(self, args, kwargs)
         if step is None:
             return function(self, *args, **kwargs)
-        token = enter(step)
+        token, inside = enter(step), _inside.set(id(self))
         try:
             vectors = function(self, *args, **kwargs)
         except BaseException as error:
             _fail(step, error)
             raise
         finally:
+            _inside.reset(inside)
             leave(token)
         _end(step, vectors)
         return vectors
@@ -108,13 +112,13 @@ def _recording(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _start(embeddings: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> OpenStep | None:
-    """A step for this call; None while off, and inside another method of the same call."""
+    """A step for this call; None while off, inside another method of the same object (`super()`, the synchronous method
+    that an asynchronous one falls back to), and for objects that pass the work on to the embeddings that they hold.
+    """
     recorder = runtime.recorder()
-    if not recorder.enabled:
+    if not recorder.enabled or _inside.get() == id(embeddings) or _passes_on(embeddings):
         return None
     parent = current_step()
-    if parent is not None and parent.kind is Kind.EMBEDDING and parent.source == SOURCE:
-        return None
     texts = args[0] if args else next(iter(kwargs.values()), None)
     model = next(
         (found for name in ("model", "model_name", "model_id") if isinstance(found := _get(embeddings, name), str)),
@@ -129,6 +133,14 @@ def _start(embeddings: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Op
         model=model,
         provider=_provider(type(embeddings)),
     )
+
+
+def _passes_on(embeddings: Any) -> bool:
+    """Whether this is a cache or another wrapper of embeddings: what it does not pass on costs nothing."""
+    try:
+        return any(isinstance(held, Embeddings) for held in vars(embeddings).values())
+    except Exception:  # no `__dict__`, or values with a class of their own making
+        return False
 
 
 def _get(embeddings: Any, name: str) -> Any:

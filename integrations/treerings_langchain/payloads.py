@@ -16,6 +16,7 @@ from .runs import Run
 __all__ = [
     "answer",
     "document",
+    "is_command",
     "is_failed_tool",
     "is_handoff",
     "is_message",
@@ -64,9 +65,14 @@ def is_failed_tool(item: Any) -> bool:
     return _what(type(item)) == "tool" and item.status == "error"
 
 
+def is_command(item: Any) -> bool:
+    """Whether this is LangGraph's `Command`."""
+    return _what(type(item)) == "Command"
+
+
 def is_handoff(item: Any) -> bool:
     """Whether this is a command to the graph around: a tool that hands over to another agent returns it."""
-    return _what(type(item)) == "Command" and item.graph == "__parent__"
+    return is_command(item) and item.graph == "__parent__"
 
 
 def message(item: BaseMessage) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from typing import Any
 
 from treerings import Kind, Recorder
 
+from .payloads import is_command
 from .runs import Run
 
-__all__ = ["child_of_graph", "classify", "is_plumbing", "local_tag"]
+__all__ = ["child_of_graph", "classify", "is_plumbing", "local_tag", "node_ended"]
 
 AGENT_INTEGRATIONS = frozenset({"langchain_create_agent", "deepagents"})
 PLUMBING = frozenset({"call_model", "should_continue", "Prompt"})
@@ -81,13 +82,33 @@ def child_of_graph(recorder: Recorder, run: Run, metadata: Mapping[str, Any]) ->
         if graph.node_names is None:
             graph.node_names = set()
         graph.node_names.add(run.name)
-        agent = (run.name == "model" and metadata.get("ls_integration") in AGENT_INTEGRATIONS) or graph.node_names >= {
+        own = (
+            graph.parent is None or graph.parent.integration != graph.integration
+        )  # not inherited from an agent around
+        agent = (own and run.name == "model" and graph.integration in AGENT_INTEGRATIONS) or graph.node_names >= {
             "agent",
             "tools",
         }
         _graph_found(recorder, graph, agent=agent)
     elif run.name == "call_model" and graph.is_node and graph.name == "agent" and graph.parent is not None:
         _graph_found(recorder, graph.parent, agent=True)
+
+
+def node_ended(recorder: Recorder, run: Run, outputs: Any) -> None:
+    """Learn from what a node gives: a nested agent without a name carries the marks of the agent around it, and so does a
+    plain graph there with a node called `model`. Only the agent's gives commands.
+    """
+    graph = run.parent
+    if (
+        run.name == "model"
+        and graph is not None
+        and not graph.is_agent
+        and graph.integration in AGENT_INTEGRATIONS
+        and type(outputs) is list
+        and outputs
+        and all(is_command(item) for item in outputs)
+    ):
+        _graph_found(recorder, graph, agent=True)
 
 
 def _graph_found(recorder: Recorder, graph: Run, *, agent: bool) -> None:

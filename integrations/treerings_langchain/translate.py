@@ -16,7 +16,7 @@ from . import payloads
 from .outcome import Failures, refused_answer, said_before, status_of
 from .parents import find_parent
 from .runs import Run, Runs
-from .structure import child_of_graph, classify, is_plumbing
+from .structure import child_of_graph, classify, is_plumbing, node_ended
 from .usage import facts_of
 
 __all__ = ["RUNS", "Translator"]
@@ -287,6 +287,9 @@ class Translator:
         )
         run = Run(step, parent, name, told)
         run.agent_name = metadata.get("lc_agent_name")
+        run.integration = (
+            parent.integration if kind is Kind.LLM and parent is not None else metadata.get("ls_integration")
+        )
         run.checkpoint_ns = metadata.get("langgraph_checkpoint_ns")
         run.thread_id = thread_id
         self.runs.add(run_id, run)
@@ -300,6 +303,8 @@ class Translator:
         run = self._ended(recorder, run_id, Kind.CHAIN)
         if run is None:
             return
+        if run.is_node:
+            node_ended(recorder, run, outputs)
         serialize = self._serializer(recorder)
         status, attributes = Status.OK, None
         if run.interrupted:
