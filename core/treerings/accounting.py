@@ -19,6 +19,11 @@ __all__ = ["Accountant"]
 
 logger = logging.getLogger("treerings")
 
+CALIBRATING = 10
+"""So many reported calls of a model are learnt from, ..."""
+CALIBRATE_EVERY = 50
+"""... then one in so many."""
+
 
 class Accountant:
     """Completes model calls on the worker: tokens that the provider did not report, then the cost.
@@ -31,12 +36,16 @@ class Accountant:
         self._open_prices = open_prices
         self._prices: PriceBook | None = None
         self._calibrator: Calibrator | None = None
+        self._reported: dict[str | None, int] = {}
         self._warned = False
 
     def __call__(self, step: Step) -> None:
         try:
-            if step.kind in LEAF_KINDS and _incomplete(step):
-                self._estimate(step)
+            if step.kind in LEAF_KINDS:
+                if _incomplete(step):
+                    self._estimate(step)
+                elif step.kind is Kind.LLM:
+                    self._calibrate(step)
             if step.usage is not None:
                 self._price(step)
         except Exception as error:  # the run goes on, the cost stays unknown
@@ -78,6 +87,22 @@ class Accountant:
             )
         step.estimated = True
         step.attributes = {**step.attributes, "token_count_method": method}
+
+    def _calibrate(self, step: Step) -> None:
+        """Learn from what a provider reports how far our estimate is off: the first calls of a model, then a few."""
+        seen = self._reported[step.model] = self._reported.get(step.model, 0) + 1
+        if len(self._reported) > 1_000:
+            self._reported.clear()
+        usage = step.usage
+        if (seen > CALIBRATING and seen % CALIBRATE_EVERY) or usage is None or usage.cache_hit or step.input is None:
+            return
+        from .tokens import Calibrator, estimate_usage
+
+        if self._calibrator is None:
+            self._calibrator = Calibrator()
+        estimate = estimate_usage(model=step.model, input=step.input, output=None)
+        if estimate is not None and estimate[1] == "heuristic" and estimate[0].input_tokens and usage.input_tokens:
+            self._calibrator.observe(step.model, estimate[0].input_tokens, usage.input_tokens)
 
     def _count_hook(self) -> Callable[[str | None, str], int | None] | None:
         if not self._registry.implemented("count_tokens"):
