@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 from treerings import instrumentation, runtime
+from treerings.testing import recordings
 
+RECORDINGS = recordings.folder()
+"""Found before a test changes the working directory."""
 RunProgram = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -23,6 +26,8 @@ def apart(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
         monkeypatch.delenv(name)
     monkeypatch.setenv("TREERINGS_DATA_DIR", str(home / "data"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    if RECORDINGS is not None:
+        monkeypatch.setenv("TREERINGS_RECORDINGS", str(RECORDINGS))
     monkeypatch.setenv("LANGSMITH_TRACING", "false")
     monkeypatch.setenv("LANGCHAIN_TRACING_V2", "false")
     (home / "work").mkdir()
