@@ -178,7 +178,7 @@ class CallbackHandler(_Base):
             return
         run.streamed = True
         try:
-            if token or _says_something(kwargs.get("chunk")):
+            if _speaks(token) or _says_something(kwargs.get("chunk")):
                 self._translator.token(runtime.recorder(), run_id)
         except Exception as error:
             _report("on_llm_new_token", error)
@@ -314,12 +314,21 @@ def _rebuilt(labels: dict[str, str]) -> CallbackHandler:
     return CallbackHandler(labels=labels)
 
 
+def _speaks(content: Any) -> bool:
+    """Whether content has anything in it: of blocks, any but an empty text."""
+    if type(content) is not list:
+        return bool(content)
+    return any(
+        block if type(block) is not dict else block.get("type") != "text" or block.get("text") for block in content
+    )
+
+
 def _says_something(chunk: Any) -> bool:
     """Whether a chunk without text carries a tool call or reasoning; the first and the last of a stream carry nothing."""
     message = getattr(chunk, "message", None)
     if message is None:
         return False
-    if message.content or getattr(message, "tool_call_chunks", None):
+    if _speaks(message.content) or getattr(message, "tool_call_chunks", None):
         return True
     extra = message.additional_kwargs
     return bool(extra.get("reasoning_content") or extra.get("reasoning"))
