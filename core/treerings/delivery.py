@@ -77,7 +77,7 @@ class Delivery:
 
     def attempt(self, *, force: bool = False) -> bool:
         """Write what waits unless a retry is not due yet; whether nothing waits now. `force` waits for the store to open."""
-        if not self._pending and not self._spool.has_own:
+        if self.idle:
             self._beat()
             return True
         if not force and self._clock() < self._retry_at:
@@ -88,20 +88,18 @@ class Delivery:
                 self._journal()
                 return False
             self._spool.replay(store.write)
+            self._count_stored(self._spool.take_replayed())
             while self._pending:
-                store.write(self._pending[0].steps)
-                batch = self._take_oldest()
-                self.stored += batch.new
-                self.waiting -= batch.new
+                self._write(store, self._pending[0].steps)
+                self._count_stored(self._take_oldest().new)
         except Exception as error:  # StoreError by contract; a store that breaks it is treated the same
             self._failed(error)
             return False
         self._spool.forget_journal()
-        self.stored += self._spool.take_replayed()
-        self.waiting = 0
         self._delay = 0.0
+        self._failures = 0
         if self.problem is not None:
-            logger.warning("The store can be written again; nothing that waited was lost")
+            logger.warning("The store can be written again; what waited is stored")
             self.problem = None
         return True
 
@@ -134,8 +132,47 @@ class Delivery:
                 return None
             opening, self._opening = self._opening, None
             self.store = opening.result()
+            self._adopted = False
+        if not self._adopted:
             self._spool.adopt(self.store.write)
+            self._adopted = True
         return self.store
+
+    def _write(self, store: Store, steps: Sequence[Step]) -> None:
+        """Write a batch; at its third failure in a row, step by step.
+
+        When some of the steps can be written and some cannot, the store is well and these are left out: they must not
+        keep back everything after them.
+        """
+        try:
+            store.write(steps)
+        except Exception:
+            if self._failures < 2:
+                raise
+            refused = self._write_each(store, steps)
+            if len(refused) == len(steps):
+                raise
+            for step, error in refused:
+                self.dropped += 1
+                self.stored -= 1
+                logger.error(
+                    "Step %s (%s %r) is left out: the store refuses it: %s", step.id, step.kind, step.name, error
+                )
+
+    def _write_each(self, store: Store, steps: Sequence[Step]) -> list[tuple[Step, Exception]]:
+        refused: list[tuple[Step, Exception]] = []
+        for number, step in enumerate(steps):
+            try:
+                store.write([step])
+            except Exception as error:  # any of a store's
+                refused.append((step, error))
+                if number == len(refused) - 1 == 2:  # the store is down: spare it the rest
+                    return [(step, error) for step in steps]
+        return refused
+
+    def _count_stored(self, new: int) -> None:
+        self.stored += new
+        self.waiting -= new
 
     def _journal(self) -> None:
         """Put what waits in memory on disk too."""
@@ -167,12 +204,13 @@ class Delivery:
     def _set_aside(self, batch: Batch) -> None:
         try:
             self._spool.add([] if batch.journaled else batch.steps, batch.new)
-        except OSError as error:
+        except Exception as error:  # the disk is full or read-only
             self.dropped += batch.new
             self.waiting -= batch.new
             logger.error(
-                "%d steps are lost: neither the store (%s) nor %s can be written: %s",
+                "%d new steps and news of %d more are lost: neither the store (%s) nor %s can be written: %s",
                 batch.new,
+                len(batch.steps) - batch.new,
                 self.problem,
                 self._spool.path,
                 error,

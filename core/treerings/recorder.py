@@ -60,6 +60,14 @@ class FlushReport:
         return f"{text} ({self.problem})" if self.problem else text
 
 
+class _Refusing(deque[Event]):
+    """The queue of a closed recorder: always empty."""
+
+    def __init__(self, refused: Callable[[Event], None]) -> None:
+        super().__init__(maxlen=0)
+        self.append = refused  # type: ignore[method-assign]  # an emitter's call costs nothing more while it is open
+
+
 class Recorder:
     """Records steps; usually one a process, see `treerings.recorder`.
 
@@ -293,7 +301,10 @@ class Recorder:
             worker = threading.Thread(target=self._work, name="treerings", daemon=True)
             try:
                 worker.start()
-            except RuntimeError:  # the interpreter is going down: no new threads, the exit's flush does the work
+            except RuntimeError:  # no threads any more: the interpreter is going down, the exit's flush does the work
+                self._asleep = True
+                if len(self._queue) > self._max_queue:
+                    self._help()
                 return
             self._worker = worker
 
@@ -313,7 +324,7 @@ class Recorder:
             self._asleep = False
 
     def _idle(self) -> bool:
-        return self._delivery.waiting == 0
+        return self._delivery.idle
 
     def _round(self) -> None:
         try:
@@ -347,8 +358,7 @@ class Recorder:
             self._swept_ns = now_ns
             self._forest.sweep(now_ns)
             self._record()
-        if self._delivery.waiting:
-            self._delivery.attempt()
+        self._delivery.attempt()
 
     def _ask_caretakers(self) -> None:
         for look in _caretakers:
@@ -456,21 +466,26 @@ class Recorder:
 
     def close(self, timeout: float | None = None) -> FlushReport:
         """Store what is there, close what never ended as `incomplete`, tell plugins, release the store. Later events are lost."""
-        if self._closed:
+        if self._closed or self._worker_id == threading.get_ident():  # a plugin that is being told cannot close
             return self.report()
         self._closed = True
         self._wake.set()
         self._flush_now.set()
         if not self._working.acquire(timeout=-1 if timeout is None else timeout):
+            logger.error("The end does not wait for the store any longer: %s", self.report())
             return self.report()
         try:
             self._worker_id = threading.get_ident()
-            if self._queue or self._started:
-                self._process(last=True)
-                self._forest.close_all()
-                self._record()
-                self.registry.tell("shutdown", recorder=self)
-                self.registry.forget_history()
+            try:
+                if self._queue or self._started:
+                    self._process(last=True)
+                    self._forest.close_all()
+                    self._record()
+                    self.registry.tell("shutdown", recorder=self)
+                    self.registry.forget_history()
+            except Exception as error:  # as in _round
+                logger.error("The last batch could not be worked on", exc_info=error)
+            self._queue = _Refusing(self._lose)
             self._delivery.close()
         finally:
             self._worker_id = None
@@ -480,6 +495,10 @@ class Recorder:
             worker.join(timeout=1.0)
         return self.report()
 
+    def _lose(self, event: Event) -> None:
+        """An event came after the end. A step that never was recorded is lost; what ends one that was is not needed."""
+        self._lost += isinstance(event, StepStarted)
+
     @property
     def problem(self) -> str | None:
         """Why the store cannot be written at the moment, or None."""
@@ -487,7 +506,7 @@ class Recorder:
 
     def before_fork(self) -> None:
         """Wait for the end of the batch in work, so that the child does not inherit half of one."""
-        self._forking = self._working.acquire(timeout=5)
+        self._forking = self._worker_id != threading.get_ident() and self._working.acquire(timeout=5)
 
     def after_fork_in_parent(self) -> None:
         """Go on."""

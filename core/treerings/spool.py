@@ -35,36 +35,44 @@ class Spool:
         self._new = 0
         self._replayed = 0
         self._journaled = False
+        self._aside = False
 
     @property
     def has_own(self) -> bool:
         """Whether this process has set steps aside that are not stored yet."""
-        return self.lines > 0
+        return self._aside
 
     def add(self, steps: Sequence[Step], new: int) -> None:
-        """Append a batch and force it to disk; raises `OSError`."""
+        """Set a batch aside, `new` steps of which were told for the first time; raises `OSError`."""
+        if steps:
+            self._append(steps)
+        self._new += new
+        self._aside = True
+
+    def _append(self, steps: Sequence[Step]) -> None:
+        """Write lines and force them to disk."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "ab") as file:
             file.write(b"".join(dump_json(dump_step(step)) + b"\n" for step in steps))
             file.flush()
             os.fsync(file.fileno())
-        self._new += new
         self.lines += len(steps)
 
     def journal(self, steps: Sequence[Step]) -> None:
         """Append a batch that stays in memory too: only a process that dies needs it. Raises `OSError`."""
         self._journaled = True
-        self.add(steps, 0)
+        self._append(steps)
 
     def forget_journal(self) -> None:
         """Everything journaled is stored: delete the file, unless steps were set aside in it."""
-        if self._journaled and not self._new:
+        if self._journaled and not self._aside:
             self.path.unlink(missing_ok=True)
+            self.lines = 0
         self._journaled = False
 
     def replay(self, write: Callable[[Sequence[Step]], None]) -> None:
         """Write this process's own file to a store and delete it; whatever `write` raises leaves it in place."""
-        if not self.lines:
+        if not self._aside:
             return
         try:
             for batch in _batches(self.path):
@@ -74,6 +82,7 @@ class Spool:
         self.path.unlink(missing_ok=True)
         self._replayed += self._new
         self._new = self.lines = 0
+        self._aside = False
 
     def take_replayed(self) -> int:
         """How many steps were replayed since the last call."""
@@ -104,6 +113,7 @@ class Spool:
     def close(self) -> None:
         """Leave the file, if there is one, to the next process."""
         self._new = self.lines = 0
+        self._aside = False
 
 
 def _batches(path: Path) -> Iterator[list[Step]]:
