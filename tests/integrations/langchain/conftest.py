@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import ssl
 from collections.abc import Callable, Iterator
@@ -70,6 +71,6 @@ def invoke(request: pytest.FixtureRequest, traced: dict[str, Any]) -> Iterator[C
             chosen = traced if config is None else config
             if request.param == "invoke":
                 return runnable.invoke(value, chosen, **options)
-            return runner.run(runnable.ainvoke(value, chosen, **options))
+            return runner.run(runnable.ainvoke(value, chosen, **options), context=contextvars.copy_context())
 
         yield run
