@@ -126,3 +126,11 @@ def test_without_langgraph_the_demo_says_what_to_type(monkeypatch: pytest.Monkey
     result = CliRunner().invoke(cli, ["demo"])
     assert result.exit_code == 1
     assert result.stderr == "Error: The demo runs a LangGraph team and needs langgraph. Type: pip install langgraph\n"
+
+
+def test_the_demo_does_not_start_without_a_store_that_it_can_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TREERINGS_STORE", "redis://localhost")
+    result = CliRunner().invoke(cli, ["demo"])
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: No store named 'redis'")

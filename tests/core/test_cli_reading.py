@@ -191,11 +191,12 @@ def test_a_file_that_is_no_store_is_one_line(command: str, tmp_path: Path) -> No
     assert result.stderr.count("\n") == 1
 
 
-def test_reading_a_store_that_is_not_there_makes_no_file(tmp_path: Path) -> None:
-    result = run("workflows", "--store", str(tmp_path / "typo.db"))
+@pytest.mark.parametrize("url", ["{}", "sqlite:///{}", "jsonl:///{}"])
+def test_reading_a_store_that_is_not_there_makes_no_file(url: str, tmp_path: Path) -> None:
+    result = run("workflows", "--store", url.format(tmp_path / "typo"))
     assert result.exit_code == 1
-    assert "the file does not exist" in result.stderr
-    assert not (tmp_path / "typo.db").exists()
+    assert "nothing is there" in result.stderr
+    assert not (tmp_path / "typo").exists()
 
 
 @pytest.mark.parametrize("command", ["workflows", "totals"])

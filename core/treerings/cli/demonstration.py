@@ -36,8 +36,8 @@ def demo(store_url: str | None, as_json: bool, no_color: bool) -> None:
     from .stores import find_workflow
 
     check_installed()
+    runtime.open_store(store_url or load_settings().store).close()
     if store_url is not None:
-        runtime.open_store(store_url).close()
         runtime.configure(store=store_url)
     out = console(no_color=no_color)
     if not as_json:

@@ -34,11 +34,11 @@ def where(as_json: bool, no_color: bool) -> None:
 
 def _places() -> dict[str, Any]:
     from ..settings import config_file, data_dir, load_settings, origins
-    from .stores import _sqlite_path, safe_url
+    from .stores import local_path, safe_url
 
     settings = load_settings()
     sources = origins(settings)
-    path = _sqlite_path(settings.store)
+    path = local_path(settings.store)
     values = {name: getattr(settings, name) for name in type(settings).model_fields}
     values["store"] = safe_url(settings.store)
     config = config_file()
@@ -46,7 +46,7 @@ def _places() -> dict[str, Any]:
         "store": safe_url(settings.store),
         "store_path": None if path is None else str(path.absolute()),
         "store_exists": None if path is None else path.exists(),
-        "store_bytes": path.stat().st_size if path is not None and path.exists() else None,
+        "store_bytes": path.stat().st_size if path is not None and path.is_file() else None,
         "data_dir": str(data_dir()),
         "config_file": None if config is None else str(config),
         "settings": [{"name": name, "value": value, "origin": sources[name]} for name, value in values.items()],
@@ -58,4 +58,6 @@ def _file_text(data: dict[str, Any]) -> str:
         return "none"
     if not data["store_exists"]:
         return f"{data['store_path']} (not there yet)"
+    if data["store_bytes"] is None:
+        return str(data["store_path"])
     return f"{data['store_path']} ({data['store_bytes'] / 1_000_000:,.1f} MB)"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..records import Workflow
 
-__all__ = ["find_workflow", "nothing_recorded", "opened", "safe_url"]
+__all__ = ["find_workflow", "local_path", "nothing_recorded", "opened", "safe_url"]
 
 
 def safe_url(url: str) -> str:
@@ -35,11 +35,11 @@ def opened(url: str | None) -> Iterator[Store]:
     """
     settings_url = load_settings().store
     wanted = url or settings_url
-    path = _sqlite_path(wanted)
+    path = local_path(wanted)
     store: Store
     if path is not None and not path.exists():
         if url is not None:
-            raise StoreError(f"No store at {path}: the file does not exist.")
+            raise StoreError(f"No store at {path}: nothing is there.")
         store = MemoryStore(settings_url)
     else:
         store = runtime.registry().open_store(wanted)
@@ -49,13 +49,13 @@ def opened(url: str | None) -> Iterator[Store]:
         store.close()
 
 
-def _sqlite_path(url: str) -> Path | None:
-    """The file that this URL names, if it is one of SQLite."""
+def local_path(url: str) -> Path | None:
+    """The file or folder that this URL names, if it is one of the stores that are files."""
     scheme, separator, rest = url.strip().partition("://")
     if not separator:
         return Path(scheme)
     name = rest.removeprefix("/").partition("?")[0]
-    if scheme.partition("+")[0] != "sqlite" or not name or name.startswith((":memory:", "file:")):
+    if scheme.partition("+")[0] not in ("sqlite", "jsonl") or not name or name.startswith((":memory:", "file:")):
         return None
     return Path(name)
 
