@@ -16,6 +16,7 @@ from .runs import Run
 __all__ = [
     "answer",
     "document",
+    "is_chat",
     "is_command",
     "is_failed_tool",
     "is_handoff",
@@ -63,6 +64,14 @@ def is_message(item: Any) -> bool:
 def is_failed_tool(item: Any) -> bool:
     """Whether this is the message in which a tool tells the model about its failure."""
     return _what(type(item)) == "tool" and item.status == "error"
+
+
+def is_chat(response: Any) -> bool:
+    """Whether a result is a chat model's; a legacy model's has texts."""
+    try:
+        return is_message(response.generations[0][0].message)
+    except (AttributeError, IndexError, TypeError):
+        return False
 
 
 def is_command(item: Any) -> bool:

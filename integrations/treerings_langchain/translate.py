@@ -17,13 +17,14 @@ from .outcome import Failures, refused_answer, said_before, status_of
 from .parents import find_parent
 from .runs import Run, Runs
 from .structure import child_of_graph, classify, is_plumbing, node_ended
-from .usage import facts_of
+from .usage import Batches, facts_of
 
 __all__ = ["RUNS", "Translator"]
 
 RUNS = Runs()
 FAILURES = Failures()
-"""Both are shared by all handlers of the process."""
+BATCHES = Batches()
+"""All are shared by all handlers of the process."""
 
 SOURCE = "langchain"
 REQUEST_PARAMETERS = frozenset(
@@ -329,6 +330,11 @@ class Translator:
         attributes: dict[str, Any] | None = {"finish_reason": reason} if reason else None
         if usage is not None and usage.cache_hit:
             attributes = {**(attributes or {}), "cache_hit": True}
+        if usage is None and (first := BATCHES.first_of(run, response)) is not None:
+            usage = Usage(input_tokens=0, output_tokens=0)
+            attributes = {**(attributes or {}), "usage_with": first.step.id}
+        elif usage is not None and not payloads.is_chat(response):
+            BATCHES.billed(run)
         self._remember_tool_calls(run, response)
         recorder.end(
             run.step,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import OrderedDict
+from threading import get_ident
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 from treerings.usage import Usage
 
-__all__ = ["facts_of", "finish_reason_of", "model_of", "usage_of"]
+if TYPE_CHECKING:
+    from .runs import Run
+
+__all__ = ["Batches", "facts_of", "finish_reason_of", "model_of", "usage_of"]
 
 _INPUT_SUFFIXES = {
     "cache_read": "cache_read_tokens",
@@ -40,6 +46,36 @@ def facts_of(result: Any) -> tuple[Usage | None, str | None, str | None]:
     except Exception:  # a legacy result, or none at all
         pass
     return usage_of(result), model_of(result), finish_reason_of(result)
+
+
+class Batches:
+    """Which run of a batch has its usage.
+
+    `BaseLLM.generate` puts the usage of all prompts on the first run and `{}` on the others. It starts them all before it
+    ends one after the other on its thread: that is how they are known. Kept for the latest 100 threads.
+    """
+
+    def __init__(self) -> None:
+        self._latest: OrderedDict[int, tuple[Run, float]] = OrderedDict()
+
+    def billed(self, run: Run) -> None:
+        """Say that this run ends now, with a usage."""
+        self._latest[get_ident()] = (run, monotonic())
+        if len(self._latest) > 100:
+            try:
+                self._latest.popitem(last=False)
+            except KeyError:  # another thread was quicker
+                pass
+
+    def first_of(self, run: Run, result: Any) -> Run | None:
+        """The run that has the usage of this one; None where no other has it."""
+        llm_output = getattr(result, "llm_output", None)
+        if not isinstance(llm_output, dict) or llm_output.get("token_usage") != {}:
+            return None
+        first, ended_s = self._latest.get(get_ident(), (None, 0.0))
+        if first is None or first.parent is not run.parent or first.name != run.name or run.started_s > ended_s:
+            return None
+        return first
 
 
 def usage_of(result: Any) -> Usage | None:
