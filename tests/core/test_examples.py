@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from treerings import open_store
 from treerings.testing import outline
 
