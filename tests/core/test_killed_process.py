@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 import treerings
 from treerings import Status
 
@@ -34,11 +33,15 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs ki
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_everything_that_ended_a_second_before_a_kill_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+def test_everything_that_ended_a_second_before_a_kill_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
     url = f"sqlite:///{tmp_path / 'runs.db'}"
     environment = {**os.environ, "TREERINGS_STORE": url, "TREERINGS_DATA_DIR": str(tmp_path)}
     monkeypatch.setenv("TREERINGS_DATA_DIR", str(tmp_path))
-    with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
         assert process.stdout is not None
         said = [process.stdout.readline().split()]
         until = float(said[0][1]) + 1.5 + random.Random(seed).random()
