@@ -117,7 +117,7 @@ class Translator:
         run = Run(None, parent, name, told)  # type: ignore[arg-type]  # set below: payloads need the run first
         if metadata:
             thread_id = _thread_id(metadata, parent)
-            if parent_step is None and thread_id is not None:
+            if thread_id is not None and (parent is None or parent.thread_id is None):
                 self._link_resume(thread_id, inputs, attributes)
             run.agent_name = metadata.get("lc_agent_name")
             run.checkpoint_ns = metadata.get("langgraph_checkpoint_ns")
@@ -319,7 +319,7 @@ class Translator:
             input=None if inputs is None else payloads.state(inputs, run, serialize),
             attributes=attributes,
         )
-        self._root_ended(run)
+        self._let_go(run)
 
     def model_ended(self, recorder: Recorder, response: Any, run_id: UUID) -> None:
         run = self._ended(recorder, run_id, Kind.LLM)
@@ -343,7 +343,7 @@ class Translator:
             model=model,
             attributes=attributes,
         )
-        self._root_ended(run)
+        self._let_go(run)
 
     def tool_ended(self, recorder: Recorder, output: Any, run_id: UUID) -> None:
         run = self._ended(recorder, run_id, Kind.TOOL)
@@ -367,14 +367,14 @@ class Translator:
             )
         else:
             recorder.end(run.step, output=taken)
-        self._root_ended(run)
+        self._let_go(run)
 
     def retriever_ended(self, recorder: Recorder, documents: Any, run_id: UUID) -> None:
         run = self._ended(recorder, run_id, Kind.RETRIEVER)
         if run is None:
             return
         recorder.end(run.step, output=snapshot(documents, serialize=self._serializer(recorder)))
-        self._root_ended(run)
+        self._let_go(run)
 
     def failed(
         self,
@@ -414,7 +414,7 @@ class Translator:
             input=None if inputs is None else payloads.state(inputs, run, serialize),
             attributes=attributes,
         )
-        self._root_ended(run)
+        self._let_go(run)
 
     def end_abandoned(self, recorder: Recorder) -> None:
         """End the models, tools and retrievers at the root whose task was cancelled: no callback says so."""
@@ -447,9 +447,10 @@ class Translator:
         self.runs.add(run_id, run)
         return self.runs.end(run_id)
 
-    def _root_ended(self, run: Run) -> None:
+    def _let_go(self, run: Run) -> None:
         if run.root is run:
             run.seen = run.prompted = None
+        if run.thread_id is not None and (run.parent is None or run.parent.thread_id is None):
             self.runs.remember_thread(run)
 
     def _labels(
@@ -505,7 +506,7 @@ class Translator:
         return attributes
 
     def _link_resume(self, thread_id: str, inputs: Any, attributes: dict[str, Any]) -> None:
-        """Link a root that takes up an interrupted run of its thread to that run's workflow."""
+        """Link a run that takes up an interrupted run of its thread to that run's workflow."""
         before = self.runs.thread(thread_id)
         if before is not None and before[1] and (inputs is None or type(inputs).__name__ == "Command"):
             attributes["resumes"] = before[0]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypedDict
 
 import pytest
+import treerings
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langchain_core.runnables import RunnableLambda
@@ -275,3 +276,18 @@ def test_a_users_exception_of_the_same_name_is_an_error(captured: Capture, invok
         invoke(RunnableLambda(fail), "oak")
 
     assert captured.outline() == "workflow fail error"
+
+
+def test_a_resume_is_linked_inside_a_chain_and_an_own_step(
+    captured: Capture, invoke: Callable[..., Any], traced: dict[str, Any]
+) -> None:
+    chain = RunnableLambda(lambda value: value).with_config(run_name="before") | asking(checkpointer=InMemorySaver())
+
+    with treerings.step("workflow", "job"):
+        invoke(chain, {"text": ""}, {**traced, **THREAD})
+    with treerings.step("workflow", "job"):
+        invoke(chain, Command(resume="yes"), {**traced, **THREAD})
+
+    first, second = captured.workflows
+    graph = next(step for step in second.steps if step.name == "LangGraph")
+    assert graph.attributes["resumes"] == first.id
