@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,10 @@ from treerings.context import OpenStep, innermost, own_step
 
 from .runs import Run, Runs
 
-__all__ = ["ambient", "find_parent"]
+__all__ = ["ambient", "find_parent", "in_retriever"]
+
+_retriever: ContextVar[Run | None] = ContextVar("treerings_langchain_retriever", default=None)
+"""The retriever that started last in this context: LangChain's variable still names the run around it."""
 
 
 def context_run(runs: Runs) -> Run | None:
@@ -26,7 +30,15 @@ def context_run(runs: Runs) -> Run | None:
 def ambient(runs: Runs) -> OpenStep | None:
     """LangChain's enclosing open step, for steps of other sources that start inside it."""
     run = context_run(runs)
+    retriever = _retriever.get()
+    if retriever is not None and not retriever.step.ended and retriever.parent is run:
+        return retriever.step
     return None if run is None or run.step.ended else run.step
+
+
+def in_retriever(run: Run) -> None:
+    """Say that this retriever started here: what it embeds belongs under it. No end is said, that of its step counts."""
+    _retriever.set(run)
 
 
 def find_parent(

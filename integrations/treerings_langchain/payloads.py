@@ -70,7 +70,7 @@ def is_chat(response: Any) -> bool:
     """Whether a result is a chat model's; a legacy model's has texts."""
     try:
         return is_message(response.generations[0][0].message)
-    except (AttributeError, IndexError, TypeError):
+    except Exception:  # a text, nothing, or an object that only looks like a result
         return False
 
 

@@ -14,7 +14,7 @@ from treerings.usage import Usage
 
 from . import payloads
 from .outcome import Failures, refused_answer, said_before, status_of
-from .parents import find_parent
+from .parents import find_parent, in_retriever
 from .runs import Run, Runs
 from .structure import child_of_graph, classify, is_plumbing, node_ended
 from .usage import Batches, facts_of
@@ -245,7 +245,7 @@ class Translator:
         parent_step, parent = find_parent(self.runs, parent_run_id, metadata)
         name = given_name or _serialized_name(serialized) or metadata.get("ls_retriever_name") or "retriever"
         attributes = self._attributes(tags, metadata, parent_run_id, parent)
-        self._start(
+        run = self._start(
             recorder,
             Kind.RETRIEVER,
             str(name),
@@ -257,6 +257,7 @@ class Translator:
             snapshot(query),
             attributes,
         )
+        in_retriever(run)
 
     def _start(
         self,
@@ -525,7 +526,7 @@ class Translator:
     def _remember_tool_calls(self, run: Run, response: Any) -> None:
         try:
             calls = response.generations[0][0].message.tool_calls
-        except (AttributeError, IndexError, TypeError):  # a text, or nothing
+        except Exception:  # a text, nothing, or an object that only looks like a result
             return
         if not calls:
             return

@@ -69,8 +69,10 @@ class Batches:
 
     def first_of(self, run: Run, result: Any) -> Run | None:
         """The run that has the usage of this one; None where no other has it."""
-        llm_output = getattr(result, "llm_output", None)
-        if not isinstance(llm_output, dict) or llm_output.get("token_usage") != {}:
+        try:
+            if result.llm_output["token_usage"] != {}:
+                return None
+        except Exception:  # none, or an object that only looks like a result
             return None
         first, ended_s = self._latest.get(get_ident(), (None, 0.0))
         if first is None or first.parent is not run.parent or first.name != run.name or run.started_s > ended_s:
