@@ -18,7 +18,7 @@ from .errors import ConfigError, MissingPackage, StopWorkflow, UnknownName
 from .records import Step
 from .store import Store
 
-__all__ = ["Integration", "PluginInfo", "Processor", "Registry", "StoreFactory"]
+__all__ = ["Integration", "PluginInfo", "Processor", "Registry", "StoreFactory", "full_url", "without_password"]
 
 logger = logging.getLogger("treerings")
 
@@ -306,7 +306,7 @@ class Registry:
         factory = self.stores.get(scheme) or self.stores.get(base)
         if factory is None:
             raise UnknownName(
-                f"No store named {base!r} (in {_without_password(url)!r}). Installed: {', '.join(sorted(self.stores)) or 'none'}."
+                f"No store named {base!r} (in {without_password(url)!r}). Installed: {', '.join(sorted(self.stores)) or 'none'}."
             )
         return factory(url)
 
@@ -328,8 +328,10 @@ def full_url(url: str) -> str:
     return f"sqlite:///{os.path.abspath(os.path.expanduser(path))}"
 
 
-def _without_password(url: str) -> str:
-    head, separator, tail = url.partition("@")
-    if not separator:
+def without_password(url: str) -> str:
+    """The URL with `***` for its password, to be shown."""
+    head, separator, tail = url.rpartition("@")
+    scheme, _, credentials = head.partition("://")
+    if not separator or ":" not in credentials:
         return url
-    return f"{head.rpartition(':')[0]}:***@{tail}"
+    return f"{scheme}://{credentials.partition(':')[0]}:***@{tail}"

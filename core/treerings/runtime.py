@@ -194,7 +194,7 @@ def open_store(url: str | None = None) -> Store:
 
 def _spool(url: str) -> Spool:
     """The place of this process among those that wait for this store."""
-    from .settings import data_dir
+    from .locations import data_dir
 
     name = blake2b(full_url(url).encode(), digest_size=8).hexdigest()
     return Spool(data_dir() / "spool" / name, os.urandom(4).hex())

@@ -8,13 +8,13 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-import platformdirs
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from .errors import ConfigError
+from .locations import config_file, data_dir
 
-__all__ = ["Settings", "config_file", "load_settings", "origins"]
+__all__ = ["Settings", "load_settings", "origins"]
 
 
 class Settings(BaseSettings):
@@ -57,28 +57,6 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings
-
-
-def data_dir() -> Path:
-    """Where the default store and the spool live: `TREERINGS_DATA_DIR` or the user's data directory."""
-    given = os.environ.get("TREERINGS_DATA_DIR")
-    return Path(given) if given else Path(platformdirs.user_data_dir("treerings", appauthor=False))
-
-
-def config_file() -> Path | None:
-    """The file in effect: `TREERINGS_CONFIG`, else the nearest `treerings.toml` upwards, else the user's; or None."""
-    given = os.environ.get("TREERINGS_CONFIG")
-    if given:
-        return Path(given)
-    try:
-        here = Path.cwd()
-    except OSError:  # the working directory was deleted
-        return None
-    for folder in (here, *here.parents):
-        if (found := folder / "treerings.toml").is_file():
-            return found
-    found = Path(platformdirs.user_config_dir("treerings", appauthor=False)) / "treerings.toml"
-    return found if found.is_file() else None
 
 
 def load_settings(**given: Any) -> Settings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 from treerings.errors import StoreError
-from treerings.settings import load_settings
+from treerings.registry import full_url
 
 __all__ = ["store"]
 
@@ -63,8 +63,11 @@ def downgrade(to: str, url: str | None, yes: bool) -> None:
 
 
 def _url(url: str | None) -> str:
-    url = url or load_settings().store
-    return url if "://" in url else f"sqlite:///{url}"
+    if url is None:
+        from treerings.settings import load_settings
+
+        url = load_settings().store
+    return full_url(url)
 
 
 def _existing(url: str | None) -> str:

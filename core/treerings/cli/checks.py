@@ -10,8 +10,9 @@ from .. import __version__, runtime
 from ..clock import SystemClock
 from ..errors import TreeringsError
 from ..events import Kind, Status
+from ..locations import config_file
 from ..records import Step
-from ..settings import config_file, load_settings
+from ..settings import load_settings
 from ..store import Filter
 from .stores import safe_url
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -66,7 +65,9 @@ def _registry() -> Registry:
 
     Reading settings takes longer than all else that `--help` does: it is left out where nothing can be disabled.
     """
-    if _may_disable():
+    from ..locations import config_file
+
+    if config_file() is not None or "TREERINGS_DISABLED_PLUGINS" in os.environ:
         from .. import runtime
 
         return runtime.registry()
@@ -74,20 +75,6 @@ def _registry() -> Registry:
     from ..registry import Registry
 
     return Registry()
-
-
-def _may_disable() -> bool:
-    """Whether there is any place that could name disabled plugins; see `treerings.settings`."""
-    import platformdirs
-
-    if {"TREERINGS_CONFIG", "TREERINGS_DISABLED_PLUGINS"} & os.environ.keys():
-        return True
-    try:
-        here = Path.cwd()
-    except OSError:  # the working directory was deleted
-        here = Path(os.sep)
-    folders = [here, *here.parents, Path(platformdirs.user_config_dir("treerings", appauthor=False))]
-    return any((folder / "treerings.toml").is_file() for folder in folders)
 
 
 def _one_line(error: Exception) -> str:

@@ -33,7 +33,8 @@ def where(as_json: bool, no_color: bool) -> None:
 
 
 def _places() -> dict[str, Any]:
-    from ..settings import config_file, data_dir, load_settings, origins
+    from ..locations import config_file, data_dir
+    from ..settings import load_settings, origins
     from .stores import local_path, safe_url
 
     settings = load_settings()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .. import runtime
 from ..errors import StoreError, UnknownName
 from ..memory import MemoryStore
-from ..registry import _without_password
+from ..registry import without_password
 from ..settings import load_settings
 from ..store import Filter, Store
 
@@ -24,7 +24,7 @@ __all__ = ["find_workflow", "local_path", "nothing_recorded", "opened", "safe_ur
 
 def safe_url(url: str) -> str:
     """The URL without its password."""
-    return _without_password(url)
+    return without_password(url)
 
 
 @contextlib.contextmanager
