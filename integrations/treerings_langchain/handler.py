@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
-from treerings import Kind, StopWorkflow, runtime
+from treerings import Kind, Recorder, StopWorkflow, runtime
 from treerings.context import add_ambient
 from treerings.recorder import add_caretaker
 
@@ -56,8 +56,10 @@ class CallbackHandler(_Base):
 
     @property
     def ignore_chain(self) -> bool:
-        recorder = runtime.current
-        return not self._active or (recorder is not None and not recorder.enabled)
+        if not self._active:
+            return True
+        recorder = runtime.current or _new_recorder()
+        return recorder is None or not recorder.enabled
 
     ignore_llm = ignore_chat_model = ignore_agent = ignore_retriever = ignore_chain
 
@@ -332,6 +334,15 @@ def _says_something(chunk: Any) -> bool:
         return True
     extra = message.additional_kwargs
     return bool(extra.get("reasoning_content") or extra.get("reasoning"))
+
+
+def _new_recorder() -> Recorder | None:
+    """The recorder that the settings ask for; None when it cannot be made: the program then runs without one."""
+    try:
+        return runtime.recorder()
+    except Exception as error:
+        _report("The recorder", error)
+        return None
 
 
 _reported: set[str] = set()

@@ -9,6 +9,8 @@ from typing import Any
 from uuid import uuid4
 
 from langchain.agents import create_agent
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.language_models import FakeListLLM
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.runnables import RunnableLambda
@@ -107,3 +109,18 @@ def test_a_stream_on_two_handlers_records_once(
     assert captured.outline() == "\n\n".join(
         ["workflow RunnableSequence\n  chain RunnableLambda\n  llm ChatOpenAI"] * 2
     )
+
+
+async def test_an_async_text_model_beside_other_inline_handlers_has_its_start(
+    captured: Capture, traced: dict[str, Any]
+) -> None:
+    class Inline(BaseCallbackHandler):
+        run_inline = True
+
+    await FakeListLLM(responses=["ninety"]).agenerate(
+        ["oak", "elm"], callbacks=[Inline(), *traced["callbacks"], Inline()]
+    )
+
+    assert captured.outline() == "llm FakeListLLM\n\nllm FakeListLLM"
+    assert sorted(str(step.input) for step in captured.steps) == ["elm", "oak"]
+    assert all("start_not_seen" not in step.attributes for step in captured.steps)

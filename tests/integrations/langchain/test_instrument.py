@@ -209,3 +209,31 @@ def test_a_failure_of_ours_does_not_reach_the_program(
     monkeypatch.setattr(captured.recorder, "start", broken)
 
     assert invoke(RunnableLambda(str.upper), "oak") == "OAK"
+
+
+def test_a_recorder_that_cannot_be_made_does_not_reach_the_program(
+    invoke: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> Any:
+        raise OSError("no disk")
+
+    monkeypatch.setattr(runtime, "current", None)
+    monkeypatch.setattr(runtime, "recorder", broken)
+
+    assert invoke(RunnableLambda(str.upper) | RunnableLambda(str.lower), "oak") == "oak"
+
+
+def test_a_process_whose_settings_say_so_records_nothing_from_the_first_run_on(run_program: Callable[..., Any]) -> None:
+    done = run_program(
+        """
+        import treerings
+        from langchain_core.runnables import RunnableLambda
+        from treerings_langchain import CallbackHandler
+
+        RunnableLambda(str.upper).invoke("oak", {"callbacks": [CallbackHandler()]})
+        print(treerings.flush().recorded)
+        """,
+        TREERINGS_ENABLED="false",
+    )
+
+    assert done.stdout.strip() == "0"

@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any, TypedDict
 
-import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import AgentMiddleware, wrap_model_call, wrap_tool_call
+from langchain.agents.middleware import AgentMiddleware
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 from langchain_core.tools import tool
 from langgraph.graph import END, START, StateGraph
@@ -246,3 +245,29 @@ def test_each_workflow_has_the_thread_of_its_own_run(captured: Capture, traced: 
     graph.invoke({"text": ""}, traced)
 
     assert [workflow.session_id for workflow in captured.workflows] == ["one", "two", None]
+
+
+def test_a_run_between_two_items_of_a_stream_is_not_part_of_it(captured: Capture, traced: dict[str, Any]) -> None:
+    graph = (
+        StateGraph(State)
+        .add_node("a", lambda state: {"text": "a"})
+        .add_node("b", lambda state: {"text": "b"})
+        .add_edge(START, "a")
+        .add_edge("a", "b")
+        .compile()
+    )
+    other = RunnableLambda(lambda text: text).with_config(run_name="other")
+
+    async def read() -> None:
+        async for update in graph.astream({"text": ""}, traced):
+            if "a" in update:
+                await other.ainvoke("oak", traced)
+
+    stream = graph.stream({"text": ""}, traced)
+    next(stream)
+    other.invoke("oak", traced)
+    list(stream)
+    asyncio.run(read())
+
+    one = "workflow LangGraph\n  node a\n  node b\n\nworkflow other"
+    assert captured.outline() == f"{one}\n\n{one}"
