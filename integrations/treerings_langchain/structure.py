@@ -21,7 +21,7 @@ def local_tag(tags: Sequence[str] | None, prefix: str) -> str | None:
     """What follows `prefix` in the run's positional tag: `graph:step:`, `seq:step:`, `retry:attempt:`; None without one."""
     if tags:
         for tag in tags:
-            if tag.startswith(prefix):
+            if type(tag) is str and tag.startswith(prefix):
                 return tag[len(prefix) :]
     return None
 
@@ -61,7 +61,7 @@ def agent_name(name: str) -> str:
 
 def is_plumbing(kind: Kind, name: str, run_type: str | None, tags: Sequence[str] | None, parent: Run | None) -> bool:
     """Whether a run is machinery that a tree shows only on request: its children are shown in its place."""
-    if tags and "langsmith:hidden" in tags:
+    if local_tag(tags, "langsmith:hidden") is not None:
         return True
     if kind is Kind.NODE:
         return name.startswith("__")

@@ -461,7 +461,7 @@ class Translator:
 
         Below a run of ours they are inherited, and said again only where the metadata changes.
         """
-        found = {key: _text(value) for key in DIMENSIONS if (value := metadata.get(key))} if metadata else {}
+        found = _dimensions(metadata) if metadata else {}
         if parent is not None:
             above = _metadata_of(parent)
             changed = {key: value for key, value in found.items() if metadata[key] is not above.get(key)}
@@ -480,8 +480,8 @@ class Translator:
     ) -> dict[str, Any]:
         attributes: dict[str, Any] = {}
         for tag in tags or ():
-            if not tag.startswith(POSITIONAL_TAGS):
-                attributes.setdefault("tags", []).append(tag)
+            if type(tag) is not str or not tag.startswith(POSITIONAL_TAGS):
+                attributes.setdefault("tags", []).append(_text(tag))
             elif tag.startswith("retry:attempt:"):
                 attempt = tag[14:]
                 attributes["attempt"] = int(attempt) if attempt.isdigit() else attempt
@@ -500,8 +500,8 @@ class Translator:
             if (step := metadata.get("langgraph_step")) is not None:
                 attributes["langgraph_step"] = step
                 attributes["langgraph_node"] = metadata.get("langgraph_node")
-            if parent is None and (thread_id := metadata.get("thread_id")):
-                attributes["thread_id"] = str(thread_id)
+            if parent is None and (thread_id := metadata.get("thread_id")) is not None:
+                attributes["thread_id"] = _text(thread_id)
         if parent_run_id is not None and parent is None:
             attributes["external_parent_id"] = parent_run_id.hex
         return attributes
@@ -562,6 +562,11 @@ def _is_placeholder(inputs: Any) -> bool:
     return type(inputs) is dict and len(inputs) == 1 and type(text := inputs.get("input")) is str and not text
 
 
+def _dimensions(metadata: Mapping[str, Any]) -> dict[str, str]:
+    given = {key: _text(value) for key in DIMENSIONS if (value := metadata.get(key)) is not None}
+    return {key: text for key, text in given.items() if text}
+
+
 def _metadata_of(run: Run) -> Mapping[str, Any]:
     return run.told if isinstance(run.told, dict) else NO_METADATA
 
@@ -591,7 +596,7 @@ def _serialized_name(serialized: Mapping[str, Any] | None) -> str | None:
 def _thread_id(metadata: Mapping[str, Any], parent: Run | None) -> str | None:
     found = metadata.get("thread_id")
     if found is not None:
-        return str(found)
+        return _text(found)
     return parent.thread_id if parent is not None else None
 
 
