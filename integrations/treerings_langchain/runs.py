@@ -42,7 +42,9 @@ class Run:
     attempts: dict[str, int] | None = None
     """How many runs each task of this graph had, by checkpoint namespace."""
     tool_calls: dict[str, str] | None = None
-    """The model call that asked for each tool call, by tool-call id."""
+    """The model call of this graph or agent that asked for each tool call, by tool-call id."""
+    all_tool_calls: dict[str, str] | None = None
+    """Those of the whole workflow, of which weak providers give one id several times; kept at the root."""
     integration: str | None = None
     """`ls_integration` of the metadata, inherited by everything below an agent."""
     seen: set[int] | None = None
@@ -197,7 +199,7 @@ class Runs:
         """Keep how a thread's latest run ended, and its tool calls, for a resume; the latest 1,000 threads."""
         if run.thread_id is None:
             return
-        self._threads[run.thread_id] = (run.step.workflow_id, run.interrupted, run.tool_calls or {})
+        self._threads[run.thread_id] = (run.step.workflow_id, run.interrupted, run.all_tool_calls or {})
         self._threads.move_to_end(run.thread_id)
         if len(self._threads) > 1_000:
             self._pop_oldest(self._threads)

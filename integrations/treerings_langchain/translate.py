@@ -513,31 +513,38 @@ class Translator:
             attributes["resumes"] = before[0]
 
     def _caller(self, parent: Run | None, tool_call_id: str) -> str | None:
-        """The id of the model call that asked for this tool call: of this agent, or of the thread's run before."""
+        """The id of the model call that asked for this tool call: the nearest agent's, the workflow's, or one of the thread's
+        run before, which was interrupted in the tool.
+        """
         run, thread_id = parent, None
         while run is not None:
             if run.tool_calls is not None and tool_call_id in run.tool_calls:
                 return run.tool_calls[tool_call_id]
             thread_id = thread_id or run.thread_id
             run = run.parent
+        if parent is not None and tool_call_id in (known := parent.root.all_tool_calls or {}):
+            return known[tool_call_id]
         before = self.runs.thread(thread_id)
         return before[2].get(tool_call_id) if before is not None else None
 
     def _remember_tool_calls(self, run: Run, response: Any) -> None:
+        """Keep who asked for these calls; at 5,000 of an agent, or of a workflow, the memory begins anew."""
         try:
-            calls = response.generations[0][0].message.tool_calls
+            asked = {call["id"]: run.step.id for call in response.generations[0][0].message.tool_calls if call["id"]}
         except Exception:  # a text, nothing, or an object that only looks like a result
             return
-        if not calls:
+        if not asked:
             return
         scope = run.parent or run
         while scope.parent is not None and not (scope.is_graph or scope.is_agent):
             scope = scope.parent
-        for holder in {scope, run.root}:
-            if holder.tool_calls is None:
-                holder.tool_calls = {}
-            if len(holder.tool_calls) < 5_000:
-                holder.tool_calls.update({call["id"]: run.step.id for call in calls if call.get("id")})
+        if scope.tool_calls is None or len(scope.tool_calls) > 5_000:
+            scope.tool_calls = {}
+        scope.tool_calls.update(asked)
+        root = run.root
+        if root.all_tool_calls is None or len(root.all_tool_calls) > 5_000:
+            root.all_tool_calls = {}
+        root.all_tool_calls.update(asked)
 
     def _serializer(self, recorder: Recorder) -> payloads.Serialize:
         ask = recorder.serialize
