@@ -128,11 +128,11 @@ def labels(
     """Give every step inside these dimensions; inner ones win over outer ones.
 
     `session_id`, `user_id` and `tenant_id` have columns of their own, the rest are labels. Values become strings;
-    None leaves a dimension as it is.
+    None leaves a dimension as it is; a value is cut after 1,000 characters.
     """
     given: dict[str, object] = {"session_id": session_id, "user_id": user_id, "tenant_id": tenant_id, **more}
     merged = dict(_labels.get() or {})
-    merged.update({key: str(value) for key, value in given.items() if value is not None})
+    merged.update({key: _text(value) for key, value in given.items() if value is not None})
     token = _labels.set(merged)
     try:
         yield
@@ -141,6 +141,13 @@ def labels(
             _labels.reset(token)
         except ValueError:  # closed from another context, see leave()
             pass
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)[:1_000]
+    except Exception:  # somebody's __str__
+        return f"<{type(value).__qualname__}>"
 
 
 def carry(function: Callable[P, T]) -> Callable[P, T]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextvars import Token
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import runtime
 from .context import OpenStep, current_step, enter, leave
@@ -16,7 +17,12 @@ from .errors import StopWorkflow
 from .events import Kind, Status
 from .usage import Usage
 
+if TYPE_CHECKING:
+    from .recorder import Recorder
+
 __all__ = ["StepContext", "step"]
+
+logger = logging.getLogger("treerings")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,8 +32,10 @@ SOURCE = "user"
 class StepContext:
     """One step of own code, for `with` and `async with`; as a decorator it makes a new one for every call.
 
-    Inside, `set` says more about the step. The step ends `ok`, `error` with the exception that passes through, or
-    `cancelled` when that is `CancelledError`, `GeneratorExit`, `KeyboardInterrupt` or `StopWorkflow`. It goes on.
+    Inside, `set` says more about the step. The step ends `ok`, `error` with the exception that passes through, or as that
+    exception's control flow means: `cancelled` for `CancelledError`, `GeneratorExit`, `KeyboardInterrupt`, `SystemExit` and
+    `StopWorkflow`, `interrupted` for LangGraph's interrupt. The exception goes on. Nothing but a guard's `StopWorkflow` is
+    raised from here.
     """
 
     __slots__ = (
@@ -38,6 +46,7 @@ class StepContext:
         "_name",
         "_output",
         "_provider",
+        "_recorder",
         "_step",
         "_token",
         "_usage",
@@ -61,27 +70,36 @@ class StepContext:
         self._attributes = dict(attributes) if attributes else None
         self._output: Any = None
         self._usage: Usage | None = None
+        self._recorder: Recorder | None = None
         self._step: OpenStep | None = None
         self._token: Token[OpenStep | None] | None = None
 
     # -- as a context ---------------------------------------------------------------------------------------------
 
     def __enter__(self) -> StepContext:
-        recorder = runtime.recorder()
-        if recorder.enabled:
-            self._step = recorder.start(
-                self._kind,
-                self._name or str(self._kind),
-                source=SOURCE,
-                parent=current_step(),
-                input=None if self._input is None else recorder.snapshot(self._input),
-                model=self._model,
-                provider=self._provider,
-                attributes=None if self._attributes is None else recorder.snapshot(self._attributes),
-            )
-            self._attributes = None
-            self._token = enter(self._step)
+        try:
+            recorder = runtime.recorder()
+            if recorder.enabled:
+                self._start(recorder)
+        except StopWorkflow:
+            raise
+        except Exception as error:  # a bug of ours is no reason to stop the program
+            logger.error("The step %r is not recorded", self._name, exc_info=error)
         return self
+
+    def _start(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._step = recorder.start(
+            self._kind,
+            self._name or str(self._kind),
+            source=SOURCE,
+            parent=current_step(),
+            input=None if self._input is None else recorder.snapshot(self._input),
+            model=self._model,
+            provider=self._provider,
+            attributes=None if self._attributes is None else recorder.snapshot(self._attributes),
+        )
+        self._token = enter(self._step)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -115,11 +133,12 @@ class StepContext:
             self._output = output
         if usage is not None:
             self._usage = usage
-        step = self._step
-        if step is None or step.ended:
+        step, recorder = self._step, self._recorder
+        if step is None or recorder is None or step.ended:
             return
-        if input is not None or model or provider or name or attributes:
-            recorder = runtime.recorder()
+        if input is None and not (model or provider or name or attributes):
+            return
+        try:
             recorder.update(
                 step,
                 name=name,
@@ -128,6 +147,8 @@ class StepContext:
                 input=None if input is None else recorder.snapshot(input),
                 attributes=recorder.snapshot(attributes) if attributes else None,
             )
+        except Exception as error:  # as in __enter__
+            logger.error("What was set on the step %r is not recorded", step.name, exc_info=error)
 
     @property
     def id(self) -> str | None:
@@ -140,36 +161,44 @@ class StepContext:
         return None if self._step is None else self._step.workflow_id
 
     def _finish(self, error: BaseException | None) -> None:
-        step = self._step
-        if step is None:
+        step, recorder = self._step, self._recorder
+        if step is None or recorder is None:
             return
-        recorder = runtime.recorder()
-        recorder.end(
-            step,
-            status=_status_of(error),
-            output=None if self._output is None else recorder.snapshot(self._output),
-            usage=self._usage,
-            error=error,
-        )
+        try:
+            recorder.end(
+                step,
+                status=_status_of(error),
+                output=None if self._output is None else recorder.snapshot(self._output),
+                usage=self._usage,
+                error=error,
+            )
+        except Exception as problem:  # as in __enter__
+            logger.error("The end of the step %r is not recorded", step.name, exc_info=problem)
 
     # -- as a decorator -------------------------------------------------------------------------------------------
 
     def __call__(self, function: F) -> F:
+        if isinstance(function, staticmethod | classmethod):
+            return type(function)(self(function.__func__))
+        if isinstance(function, type) or not callable(function):
+            raise TypeError(f"step() decorates functions and methods, not {function!r}")
+        call = function if inspect.isroutine(function) else getattr(function, "func", type(function).__call__)
         wrap: Callable[[Callable[..., Any], Callable[..., StepContext]], Callable[..., Any]]
-        if inspect.isasyncgenfunction(function):
+        if inspect.isasyncgenfunction(call):
             wrap = _wrap_async_generator
-        elif inspect.isgeneratorfunction(function):
+        elif inspect.isgeneratorfunction(call):
             wrap = _wrap_generator
-        elif inspect.iscoroutinefunction(function):
+        elif inspect.iscoroutinefunction(call):
             wrap = _wrap_coroutine
         else:
             wrap = _wrap_function
         signature = _signature(function)
+        name = self._name or getattr(call, "__qualname__", type(function).__qualname__).rpartition("<locals>.")[2]
 
         def fresh(args: tuple[Any, ...], kwargs: dict[str, Any]) -> StepContext:
             return StepContext(
                 self._kind,
-                self._name or function.__qualname__.rpartition("<locals>.")[2],
+                name,
                 input=_arguments(signature, args, kwargs) if self._input is None else self._input,
                 model=self._model,
                 provider=self._provider,
@@ -209,7 +238,7 @@ def step(
     `treerings.Kind`; `model`, `provider` and `s.set(usage=...)` make an own model call (`kind="llm"`) count and cost.
     Raises `ValueError` for an unknown kind.
     """
-    if callable(kind) and not isinstance(kind, str):
+    if (callable(kind) or isinstance(kind, classmethod)) and not isinstance(kind, str):
         return StepContext(Kind.CHAIN, None)(kind)
     try:
         kind = Kind(kind)
@@ -221,11 +250,11 @@ def step(
 def _status_of(error: BaseException | None) -> Status:
     if error is None:
         return Status.OK
-    if isinstance(error, GeneratorExit | KeyboardInterrupt | StopWorkflow):
-        return Status.CANCELLED
-    asyncio = sys.modules.get("asyncio")  # whoever raises its CancelledError has imported it
-    if asyncio is not None and isinstance(error, asyncio.CancelledError):
-        return Status.CANCELLED
+    if not isinstance(error, Exception) or isinstance(error, StopWorkflow):
+        return Status.CANCELLED  # CancelledError, of asyncio, anyio or trio, is no Exception either
+    graph = sys.modules.get("langgraph.errors")  # whoever raises one of its exceptions has imported it
+    if graph is not None and isinstance(error, graph.GraphBubbleUp):
+        return Status.INTERRUPTED if isinstance(error, graph.GraphInterrupt) else Status.OK
     return Status.ERROR
 
 
@@ -282,6 +311,7 @@ def _wrap_generator(function: Callable[..., Any], fresh: Callable[..., StepConte
                     sent = yield item
                 except GeneratorExit:
                     pausing.run(generator.close)
+                    pausing.items -= 1
                     raise
                 except BaseException as error:
                     resume = functools.partial(generator.throw, error)
@@ -305,6 +335,7 @@ def _wrap_async_generator(function: Callable[..., Any], fresh: Callable[..., Ste
                     sent = yield item
                 except GeneratorExit:
                     await pausing.run_async(generator.aclose)
+                    pausing.items -= 1
                     raise
                 except BaseException as error:
                     resume = functools.partial(generator.athrow, error)
@@ -317,11 +348,11 @@ def _wrap_async_generator(function: Callable[..., Any], fresh: Callable[..., Ste
 class _Pausing:
     """A step that is the current one only while its generator runs, not while its consumer does."""
 
-    __slots__ = ("_context", "_items", "_step")
+    __slots__ = ("_context", "_step", "items")
 
     def __init__(self, context: StepContext) -> None:
         self._context = context
-        self._items = 0
+        self.items = 0
         self._step: OpenStep | None = None
 
     def __enter__(self) -> _Pausing:
@@ -333,14 +364,14 @@ class _Pausing:
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        self._context._output = {"items": self._items}
+        self._context._output = {"items": self.items}
         self._context._finish(error)
 
     def run(self, resume: Callable[[], Any]) -> Any:
         token = None if self._step is None else enter(self._step)
         try:
             item = resume()
-            self._items += 1
+            self.items += 1
             return item
         finally:
             if token is not None:
@@ -350,7 +381,7 @@ class _Pausing:
         token = None if self._step is None else enter(self._step)
         try:
             item = await resume()
-            self._items += 1
+            self.items += 1
             return item
         finally:
             if token is not None:
