@@ -536,5 +536,5 @@ class Recorder:
             self.registry.guard("step_starting", step=event)
         except StopWorkflow as stop:
             self.emit(event)
-            self.end(step, status=Status.CANCELLED, error=stop)
+            self.end(step, status=Status.CANCELLED, error=stop, attributes={"stopped": True})
             raise

@@ -290,6 +290,8 @@ class Forest:
             step.counted = inner < 1 and around < 2
         else:
             step.counted = inner < 0 and around < 1
+        if step.attributes.get("stopped"):
+            step.counted = False  # a guard stopped it before the model was called
         if level != node.level:
             self._set_level(node, level)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from functools import update_wrapper
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -18,7 +18,15 @@ __all__ = ["by_option", "filter_options", "json_option", "output_options", "stor
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Time(click.ParamType[datetime]):
+if TYPE_CHECKING:
+    _Time = click.ParamType[datetime]
+    _Label = click.ParamType[tuple[str, str]]
+    _Dimensions = click.ParamType[list[str]]
+else:
+    _Time = _Label = _Dimensions = click.ParamType  # generic since click 8.4; other packages hold click below it
+
+
+class Time(_Time):
     """An age or a date."""
 
     name = "TIME"
@@ -32,7 +40,7 @@ class Time(click.ParamType[datetime]):
             self.fail(str(error), param, ctx)
 
 
-class Label(click.ParamType[tuple[str, str]]):
+class Label(_Label):
     """A label and its value."""
 
     name = "KEY=VALUE"
@@ -46,7 +54,7 @@ class Label(click.ParamType[tuple[str, str]]):
         return key, wanted
 
 
-class Dimensions(click.ParamType[list[str]]):
+class Dimensions(_Dimensions):
     """Names of dimensions with commas between."""
 
     name = "DIMENSIONS"
