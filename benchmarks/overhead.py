@@ -53,6 +53,10 @@ class FakeModel(BaseChatModel):
     async def _agenerate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
         return self._generate(messages)
 
+
+class StreamingModel(FakeModel):
+    """Answers in 200 tokens. Apart from the other, since a model that can stream makes LangChain look at handlers more."""
+
     def _stream(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> Any:
         for index in range(200):
             chunk = ChatGenerationChunk(message=AIMessageChunk(ANSWER[index * 5 : index * 5 + 5]))
@@ -86,13 +90,13 @@ def workflow() -> Any:
 
 def cases() -> dict[str, tuple[Callable[[list[Any]], Any], int]]:
     """What is measured: a function of the callbacks, and how many calls make a round."""
-    model = FakeModel()
+    model, streaming = FakeModel(), StreamingModel()
     question = [HumanMessage(PROMPT)]
     flow = workflow()
     loop = asyncio.new_event_loop()
 
     def stream(callbacks: list[Any]) -> None:
-        for _ in model.stream(question, config={"callbacks": callbacks}):
+        for _ in streaming.stream(question, config={"callbacks": callbacks}):
             pass
 
     return {

@@ -125,6 +125,8 @@ class Recorder:
         self._lost = 0
         self._swept_ns = 0
         self._working = threading.Lock()
+        self._room = threading.Event()
+        """Set when a batch was taken from the queue."""
         self._worker_id: int | None = None
         self._starting = threading.Lock()
         self._wake = threading.Event()
@@ -271,7 +273,7 @@ class Recorder:
             )
         )
         if self._strict:
-            self._help()
+            self._write_through()
 
     def snapshot(self, value: Any) -> Any:
         """A payload as plain bounded data; plugins that implement `serialize_value` are asked for unknown types."""
@@ -338,10 +340,30 @@ class Recorder:
             logger.error("A batch could not be worked on", exc_info=error)
 
     def _help(self) -> None:
-        """Do the worker's job on this thread: the queue is full, or the step must be on disk now."""
+        """The queue is full: work on a batch on this thread, or, while the worker is at one, wait until it took from the queue."""
         if self._worker_id == threading.get_ident():
             return  # a plugin that emits while it is told things: the worker is already at it
-        self._round()
+        while len(self._queue) > self._max_queue:
+            if self._working.acquire(blocking=False):
+                try:
+                    self._worker_id = threading.get_ident()
+                    if not self._started:
+                        self._start_plugins()
+                    self._apply()
+                    self._record()
+                except Exception as error:  # as in _round
+                    logger.error("A batch could not be worked on", exc_info=error)
+                finally:
+                    self._worker_id = None
+                    self._working.release()
+            else:
+                self._room.clear()
+                self._room.wait(0.05)
+
+    def _write_through(self) -> None:
+        """Do all the work that waits on this thread: what was said must be on disk now."""
+        if self._worker_id != threading.get_ident():
+            self._round()
 
     def _process(self, *, last: bool = False) -> None:
         """Work on everything that is in the queue at the moment; `last` before what is open will be closed."""
@@ -383,6 +405,7 @@ class Recorder:
             except Exception as error:  # an event that is none
                 self._lost += 1
                 logger.error("An event could not be understood and is lost: %r", type(event), exc_info=error)
+        self._room.set()
 
     def _record(self) -> None:
         steps = self._forest.collect(self._settle)
