@@ -16,6 +16,7 @@ import pluggy
 from . import hookspecs
 from .errors import ConfigError, MissingPackage, StopWorkflow, UnknownName
 from .records import Step
+from .snapshot import error_text
 from .store import Store
 
 __all__ = ["Integration", "PluginInfo", "Processor", "Registry", "StoreFactory", "full_url", "without_password"]
@@ -29,6 +30,7 @@ Processor: TypeAlias = Callable[[Step], None]
 """A function that changes a step in place, before plugins and stores see it."""
 
 ENTRY_POINTS = "treerings"
+DISABLED = "disabled by the setting disabled_plugins"
 
 
 class IntegrationModule(Protocol):
@@ -106,6 +108,8 @@ class Registry:
         self._entry_points = entry_points
         self._history: dict[str, dict[str, Any]] = {}
         self._loaded = False
+        self._complained: set[tuple[str, str]] = set()
+        """The plugins and hooks whose failure was said."""
         self._lock = threading.RLock()
 
     # -- loading --------------------------------------------------------------------------------------------------
@@ -122,20 +126,43 @@ class Registry:
                     self._load_entry(entry)
             self._loaded = True
 
+    def disable(self, names: Iterable[str]) -> None:
+        """Take away the plugins with these names, and load the installed ones that are not disabled any more."""
+        with self._lock:
+            before, self._disabled = self._disabled, frozenset(names)
+            if not self._loaded:
+                return
+            for name in self._disabled - before:
+                if (info := self.infos.get(name)) is not None and self.manager.has_plugin(name):
+                    self.unregister(name)
+                    info.problem = DISABLED
+                    self.infos[name] = info
+            for entry in importlib.metadata.entry_points(group=ENTRY_POINTS) if before - self._disabled else ():
+                if entry.name in before - self._disabled:
+                    self.infos.pop(entry.name, None)
+                    self._load_entry(entry)
+
+    def after_fork_in_child(self) -> None:
+        """A thread of the parent may have held the lock."""
+        self._lock = threading.RLock()
+
     def _load_entry(self, entry: importlib.metadata.EntryPoint) -> None:
         info = PluginInfo(name=entry.name)
         if entry.dist is not None:
             info.distribution, info.version = entry.dist.name, entry.dist.version
         if entry.name in self._disabled:
-            info.problem = "disabled by the setting disabled_plugins"
+            info.problem = DISABLED
             self.infos.setdefault(entry.name, info)
             return
         try:
             plugin = entry.load()
-        except Exception as error:  # somebody else's import: anything may happen
-            info.problem = f"cannot be loaded: {type(error).__name__}: {error}"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # somebody else's import: anything may happen, sys.exit() too
+            info.problem = f"cannot be loaded: {described(error)}"
             self.infos.setdefault(entry.name, info)
-            logger.error("Plugin %r (%s) cannot be loaded: %s", entry.name, entry.value, error, exc_info=error)
+            logger.error("Plugin %r (%s%s) %s", entry.name, entry.value, _of(info), info.problem)
+            logger.debug("Plugin %r cannot be loaded", entry.name, exc_info=error)
             return
         self._register(plugin, entry.name, info)
 
@@ -168,10 +195,16 @@ class Registry:
     def _register(self, plugin: object, name: str, info: PluginInfo) -> None:
         with self._lock:
             if self.manager.has_plugin(name) or self.manager.is_registered(plugin):
-                other = self.infos.get(name)
-                origin = f" (of {other.distribution})" if other is not None and other.distribution else ""
-                info.problem = f"two plugins are named {name!r}: the one loaded first{origin} is used"
+                other = self.manager.get_name(plugin) if self.manager.is_registered(plugin) else name
+                first = self.infos.get(other or name)
+                info.problem = (
+                    f"two plugins are named {name!r}: the one loaded first{_of(first)} is used, this one{_of(info)} is not"
+                    if other == name
+                    else f"it is already registered under the name {other!r}"
+                )
                 self.infos.setdefault(f"{name} ({info.distribution or 'second'})", info)
+                if info.distribution is not None:
+                    logger.error("Plugin %r: %s", name, info.problem)
                 return
             try:
                 self.manager.register(plugin, name)
@@ -183,10 +216,20 @@ class Registry:
                 return
             self.infos[name] = info
             callers = self.manager.get_hookcallers(plugin) or []
+            wrappers = sorted({c.name for c in callers for i in c.get_hookimpls() if i.plugin is plugin and _wraps(i)})
+            if wrappers:
+                self._forget(plugin, name)
+                info.problem = (
+                    f"cannot be registered: {', '.join(wrappers)} wraps other plugins, which Treerings does not call"
+                )
+                logger.error("Plugin %r %s", name, info.problem)
+                return
             misspelt = sorted(caller.name for caller in callers if not caller.has_spec())
             info.hooks = tuple(sorted(caller.name for caller in callers if caller.has_spec()))
             if misspelt:
-                known = ", ".join(sorted(name for name in vars(hookspecs) if hasattr(self.hook, name)))
+                known = ", ".join(
+                    sorted(name for name, value in vars(hookspecs).items() if hasattr(value, "treerings_spec"))
+                )
                 info.problem = f"no hook is called {', '.join(misspelt)}. Hooks: {known}"
                 logger.error("Plugin %r: %s", name, info.problem)
             self._contribute(plugin, name, info)
@@ -221,9 +264,12 @@ class Registry:
                 continue
             try:
                 implementation(register)
-            except Exception as error:  # the plugin's code
-                info.problem = f"{hook_name} failed: {error}"
-                logger.error("Plugin %r: %s", name, info.problem, exc_info=error)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # the plugin's code
+                info.problem = f"{hook_name} failed: {described(error)}"
+                logger.error("Plugin %r: %s", name, info.problem)
+                logger.debug("Plugin %r failed in %s", name, hook_name, exc_info=error)
 
     # -- asking and telling ---------------------------------------------------------------------------------------
 
@@ -266,12 +312,17 @@ class Registry:
             return implementation.function(*(arguments[name] for name in implementation.argnames))
         except let_through:
             raise
-        except Exception as error:  # the plugin's code: in full the first time, in the list of plugins from then on
-            info = self.infos.get(implementation.plugin_name)
-            if info is None or info.problem is None:
-                logger.error("Plugin %r failed in %s", implementation.plugin_name, hook_name, exc_info=error)
-            if info is not None:
-                info.problem = f"{hook_name} failed: {type(error).__name__}: {error}"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # the plugin's code: a line the first time, in the list of plugins from then on
+            name = implementation.plugin_name
+            problem = f"{hook_name} failed: {described(error)}"
+            if (name, hook_name) not in self._complained:
+                self._complained.add((name, hook_name))
+                logger.error("Plugin %r: %s (said once)", name, problem)
+            logger.debug("Plugin %r failed in %s", name, hook_name, exc_info=error)
+            if (info := self.infos.get(name)) is not None:
+                info.problem = problem
             return None
 
     def implemented(self, hook_name: str) -> bool:
@@ -309,6 +360,25 @@ class Registry:
                 f"No store named {base!r} (in {without_password(url)!r}). Installed: {', '.join(sorted(self.stores)) or 'none'}."
             )
         return factory(url)
+
+
+def described(error: BaseException) -> str:
+    """The error in a line, with the place in the code where it was raised."""
+    text = " ".join(f"{type(error).__name__}: {error_text(error, 500)}".split())
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is None or place.tb_frame.f_code.co_filename.startswith("<"):
+        return text
+    return f"{text} ({os.path.basename(place.tb_frame.f_code.co_filename)}, line {place.tb_lineno})"
+
+
+def _of(info: PluginInfo | None) -> str:
+    return f" of {info.distribution}" if info is not None and info.distribution else ""
+
+
+def _wraps(implementation: pluggy.HookImpl) -> bool:
+    return implementation.hookwrapper or implementation.wrapper
 
 
 def found(package: str) -> bool:

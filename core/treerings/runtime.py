@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .accounting import Accountant
 from .delivery import Delivery
-from .errors import ConfigError, StoreError
+from .errors import StoreError
 from .privacy import ContentPolicy
 from .recorder import FlushReport, Recorder
 from .registry import Registry, full_url
@@ -46,6 +46,8 @@ current: Recorder | None = None
 """The recorder of this process, once it was asked for."""
 _registry: Registry | None = None
 _settings: Settings | None = None
+_given: dict[str, Any] = {}
+"""What `configure` was given."""
 
 
 def registry() -> Registry:
@@ -62,13 +64,11 @@ def settings() -> Settings:
     global _settings
     with _lock:
         if _settings is None:
-            from .settings import Settings, load_settings
+            from .settings import usable_settings
 
-            try:
-                _settings = load_settings()
-            except ConfigError as error:
-                logger.error("%s The defaults are used instead.", error)
-                _settings = Settings.model_construct()
+            _settings, problems = usable_settings()
+            for problem in problems:
+                logger.error("%s It is left out.", problem)
         return _settings
 
 
@@ -126,18 +126,23 @@ def forget() -> None:
     global _registry, _settings
     with _lock:
         _registry = _settings = None
+        _given.clear()
 
 
 def configure(**given: Any) -> Settings:
     """Change settings by name (`store="sqlite:///runs.db"`, `content="none"`): they go before environment and file.
 
-    The recorder is closed, its steps stored, and made anew. Raises `ConfigError` that names the setting.
+    What an earlier call changed stays, unless it is given again. The recorder is closed, its steps stored, and made anew.
+    Raises `ConfigError` that names the setting.
     """
     global _settings
     from .settings import load_settings
 
-    changed = load_settings(**given)
+    changed = load_settings(**{**_given, **given})
     with _lock:
+        _given.update(given)
+        if _registry is not None:
+            _registry.disable(changed.disabled_plugins)
         before = use_recorder(None)
         _settings = changed
     if before is not None:
@@ -218,6 +223,8 @@ def _after_fork_in_parent() -> None:
 def _after_fork_in_child() -> None:
     global _lock
     _lock = threading.RLock()
+    if _registry is not None:
+        _registry.after_fork_in_child()
     if current is not None:
         current.after_fork_in_child()
         _flush_when_multiprocessing_ends()

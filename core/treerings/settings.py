@@ -5,16 +5,18 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from .errors import ConfigError
 from .locations import config_file, data_dir
 
-__all__ = ["Settings", "load_settings", "origins"]
+__all__ = ["Settings", "given_settings", "load_settings", "origins", "usable_settings"]
 
 
 class Settings(BaseSettings):
@@ -56,29 +58,86 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings
+        return init_settings, _Environment(settings_cls)
+
+    @field_validator("disabled_plugins", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+class _Environment(EnvSettingsSource):
+    """The environment; what is no JSON where JSON is needed is left to the validation, which names the setting."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
+class _GivenOnly(Settings):
+    """Settings without the environment."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def given_settings(**given: Any) -> Settings:
+    """These settings and the defaults, whatever environment and file say. Raises `ConfigError` that names the key."""
+    _check_names(given, "the call")
+    try:
+        return _GivenOnly(**given)
+    except ValidationError as error:
+        raise ConfigError(_first(error, lambda key: "the call")) from None
+
+
+def usable_settings() -> tuple[Settings, list[str]]:
+    """The settings in effect without those that are wrong, for which the defaults stand in; what is wrong, a line each."""
+    problems: list[str] = []
+    path = config_file()
+    beneath: dict[str, Any] = {}
+    try:
+        beneath = _read(path) if path is not None else {}
+    except ConfigError as error:
+        problems.append(str(error))
+    for key in [key for key in beneath if key not in Settings.model_fields]:
+        problems.append(_unknown(key, path))
+        del beneath[key]
+    beneath = {key: value for key, value in beneath.items() if not _in_environment(key)}
+    try:
+        return Settings(**beneath), problems
+    except ValidationError as error:
+        for wrong in error.errors():
+            key = str(wrong["loc"][0])
+            problems.append(_said(wrong, path if key in beneath else _variable(key)))
+            beneath[key] = Settings.model_fields[key].get_default(call_default_factory=True)
+        return Settings(**beneath), problems
 
 
 def load_settings(**given: Any) -> Settings:
     """The settings in effect, `given` before all others. Raises `ConfigError` that names the key and the place."""
     path = config_file()
     from_file = _read(path) if path is not None else {}
-    for key in (*given, *from_file):
-        if key not in Settings.model_fields:
-            near = difflib.get_close_matches(key, Settings.model_fields, 1)
-            place = path if key in from_file else "the call"
-            hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(Settings.model_fields))}."
-            raise ConfigError(f"Unknown setting {key!r} in {place}. {hint}")
-    beneath = {key: value for key, value in from_file.items() if f"TREERINGS_{key.upper()}" not in os.environ}
+    _check_names(given, "the call")
+    _check_names(from_file, path)
+    beneath = {key: value for key, value in from_file.items() if not _in_environment(key)}
     try:
         return Settings(**{**beneath, **given})
     except ValidationError as error:
-        first = error.errors()[0]
-        key = str(first["loc"][0]) if first["loc"] else "?"
-        place = "the call" if key in given else path if key in beneath else f"the environment (TREERINGS_{key.upper()})"
-        raise ConfigError(f"Setting {key!r} in {place}: {first['msg']}; got {first.get('input')!r:.80}") from None
-    except ValueError as error:  # pydantic-settings on JSON in the environment
-        raise ConfigError(f"Settings in the environment: {error}") from None
+
+        def place(key: str) -> object:
+            return "the call" if key in given else path if key in beneath else _variable(key)
+
+        raise ConfigError(_first(error, place)) from None
 
 
 def origins(settings: Settings) -> dict[str, str]:
@@ -87,13 +146,43 @@ def origins(settings: Settings) -> dict[str, str]:
     from_file = _read(path) if path is not None else {}
     found = {}
     for key in Settings.model_fields:
-        if f"TREERINGS_{key.upper()}" in os.environ:
+        if _in_environment(key):
             found[key] = f"environment TREERINGS_{key.upper()}"
         elif key in from_file:
             found[key] = str(path)
         else:
             found[key] = "default"
     return found
+
+
+def _in_environment(key: str) -> bool:
+    return bool(os.environ.get(f"TREERINGS_{key.upper()}"))
+
+
+def _variable(key: str) -> str:
+    return f"the environment (TREERINGS_{key.upper()})"
+
+
+def _check_names(values: Iterable[str], place: object) -> None:
+    for key in values:
+        if key not in Settings.model_fields:
+            raise ConfigError(_unknown(key, place))
+
+
+def _unknown(key: str, place: object) -> str:
+    near = difflib.get_close_matches(key, Settings.model_fields, 1)
+    hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(Settings.model_fields))}."
+    return f"Unknown setting {key!r} in {place}. {hint}"
+
+
+def _first(error: ValidationError, place: Callable[[str], object]) -> str:
+    wrong = error.errors()[0]
+    return _said(wrong, place(str(wrong["loc"][0])))
+
+
+def _said(wrong: Mapping[str, Any], place: object) -> str:
+    key = ".".join(str(part) for part in wrong["loc"])
+    return f"Setting {key!r} in {place}: {wrong['msg']}; got {wrong.get('input')!r:.80}."
 
 
 def _read(path: Path) -> dict[str, Any]:

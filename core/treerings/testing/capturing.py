@@ -15,7 +15,7 @@ from treerings.memory import MemoryStore
 from treerings.recorder import FlushReport, Recorder
 from treerings.records import Step, Workflow
 from treerings.registry import Registry
-from treerings.settings import Settings
+from treerings.settings import given_settings
 from treerings.spool import Spool
 from treerings.store import Store
 
@@ -86,7 +86,7 @@ def capture(
     target = store or MemoryStore()
     plugins = registry or runtime.registry()
     plugins.load()
-    chosen = Settings.model_construct(**settings)
+    chosen = given_settings(**settings)
     with TemporaryDirectory(prefix="treerings-") as folder:
         recorder = runtime.recorder_from(chosen, registry=plugins, clock=clock)
         recorder.use_delivery(lambda: Delivery(lambda: target, Spool(Path(folder), "capture")))
