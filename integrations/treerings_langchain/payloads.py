@@ -153,11 +153,11 @@ def plain_or(ask: Serialize) -> Serialize:
 def messages(items: list[BaseMessage], around: Run | None, serialize: Serialize) -> list[Any]:
     """A model call's messages, within one budget that the latest ones get first.
 
-    Those that an earlier call of the same workflow was given, or gave, are marked `repeated`: the token count needs them,
-    a store does not (see `plugin.leave_out_repeated`). The last one never is.
+    Of a long prompt those messages that an earlier long prompt of the same workflow held are marked `repeated`: the token
+    count needs them, a store does not (see `plugin.leave_out_repeated`). The last one never is.
     """
     budget = Budget()
-    known = None if around is None else _set_of(around.root, "prompted")
+    known = _set_of(around.root, "prompted") if around is not None and _is_long(items) else None
     taken: list[Any] = []
     for place in range(len(items) - 1, -1, -1):
         if budget.items <= 0 or budget.chars <= 0:
@@ -179,6 +179,17 @@ def messages(items: list[BaseMessage], around: Run | None, serialize: Serialize)
     return taken
 
 
+def _is_long(items: list[BaseMessage]) -> bool:
+    """Whether a prompt is so long that what it repeats is not worth keeping again: 16,384 characters."""
+    if len(items) < 2:
+        return False
+    size = 0
+    for item in items:
+        content = getattr(item, "content", "")
+        size += len(content) if type(content) is str else 1_000
+    return size > LONG_PROMPT
+
+
 def _bounded(value: Any, budget: Budget, serialize: Serialize) -> Any:
     """A message's snapshot; the usual one, a role and a text, is one already."""
     if type(value) is dict and len(value) == 2 and type(text := value.get("content")) is str and len(text) < 65_536:
@@ -195,8 +206,11 @@ def state(value: Any, run: Run, serialize: Serialize) -> Any:
     A graph passes its whole state through every node. Of each list of messages in it those that were shown before are left
     out, all but the last; of each other list of more than 20 the items at its beginning.
     """
-    if type(value) in _SCALARS:
-        return value if type(value) is not str else snapshot(value)
+    kind = type(value)
+    if kind is str:
+        return value if len(value) < 65_536 and not value.startswith("data:") else snapshot(value)
+    if kind in _SCALARS:
+        return value
     try:
         value = _lean(value, _set_of(run.root, "seen"), 8)
     except Exception:  # hostile objects: `snapshot` knows how to take them
@@ -208,7 +222,7 @@ def answer(response: Any, run: Run, serialize: Serialize) -> Any:
     """What a model answered: one message or text, or a list of them where several were asked for; None for nothing."""
     budget = Budget()
     answers = []
-    known = _set_of(run.root, "prompted") if run.parent is not None else None
+    known = run.root.prompted
     try:
         for generations in response.generations:
             for generation in generations:
@@ -226,6 +240,7 @@ def answer(response: Any, run: Run, serialize: Serialize) -> Any:
     return answers
 
 
+LONG_PROMPT = 16_384
 EARLIER = "… {} earlier {}"
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _LONG = 20
@@ -289,7 +304,7 @@ def _unseen_messages(items: Sequence[Any], seen: set[int]) -> list[Any]:
         if left_out:
             shown.append(EARLIER.format(left_out, "messages"))
             left_out = 0
-        shown.append(item)
+        shown.append(item if key is None else message(item))
     seen.update(fresh)
     return shown
 

@@ -106,8 +106,12 @@ class Translator:
         metadata = metadata or NO_METADATA
         parent_step, parent = find_parent(self.runs, parent_run_id, metadata)
         name = given_name or _serialized_name(serialized) or "chain"
-        kind, shown_name = classify(name, tags, metadata, parent, is_root=parent_step is None)
-        hidden = is_plumbing(kind, name, run_type, tags, parent)
+        if metadata or run_type is not None or (parent is not None and parent.checkpoint_ns is not None):
+            kind, shown_name = classify(name, tags, metadata, parent, is_root=parent_step is None)
+            hidden = is_plumbing(kind, name, run_type, tags, parent)
+        else:  # a chain outside of graphs and agents
+            kind, shown_name = Kind.WORKFLOW if parent_step is None else Kind.CHAIN, name
+            hidden = tags is not None and "langsmith:hidden" in tags
         attributes = self._attributes(tags, metadata, parent_run_id, parent)
         if hidden:
             attributes["hidden"] = True
@@ -461,6 +465,8 @@ class Translator:
 
         Below a run of ours they are inherited, and said again only where the metadata changes.
         """
+        if parent is not None and not metadata:
+            return None
         found = _dimensions(metadata) if metadata else {}
         if parent is not None:
             above = _metadata_of(parent)
