@@ -16,7 +16,6 @@ from .runs import Run
 __all__ = [
     "answer",
     "document",
-    "is_chat",
     "is_command",
     "is_failed_tool",
     "is_handoff",
@@ -64,14 +63,6 @@ def is_message(item: Any) -> bool:
 def is_failed_tool(item: Any) -> bool:
     """Whether this is the message in which a tool tells the model about its failure."""
     return _what(type(item)) == "tool" and item.status == "error"
-
-
-def is_chat(response: Any) -> bool:
-    """Whether a result is a chat model's; a legacy model's has texts."""
-    try:
-        return is_message(response.generations[0][0].message)
-    except Exception:  # a text, nothing, or an object that only looks like a result
-        return False
 
 
 def is_command(item: Any) -> bool:
@@ -220,13 +211,20 @@ def state(value: Any, run: Run, serialize: Serialize) -> Any:
 
 def answer(response: Any, run: Run, serialize: Serialize) -> Any:
     """What a model answered: one message or text, or a list of them where several were asked for; None for nothing."""
-    budget = Budget()
-    answers = []
+    answers: list[Any] = []
+    item: Any
     known = run.root.prompted
     try:
+        if known is None and len(response.generations) == 1 and len(response.generations[0]) == 1:
+            item = getattr(response.generations[0][0], "message", None)
+            if type(item) is AIMessage and type(item.content) is str and len(item.content) < 65_536:
+                plain_text = not (item.tool_calls or item.name or item.invalid_tool_calls or item.additional_kwargs)
+                if plain_text:
+                    return {"role": "assistant", "content": item.content}  # the usual answer
+        budget = Budget()
         for generations in response.generations:
             for generation in generations:
-                item: Any = getattr(generation, "message", None)
+                item = getattr(generation, "message", None)
                 if is_message(item):
                     answers.append(_bounded(message(item), budget, serialize))
                     if known is not None and (key := _key(item)) is not None:

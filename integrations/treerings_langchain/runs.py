@@ -27,6 +27,7 @@ class Run:
     checkpoint_ns: str | None = None
     thread_id: str | None = None
     is_node = is_graph = is_agent = False
+    is_chat = False
     hidden = False
     interrupted = False
     first_token = False
@@ -159,10 +160,9 @@ class Runs:
 
     def watch(self, recorder: Recorder, run_id: UUID, run: Run) -> None:
         """Look out for the end of the task that started this run, by a weak reference; without a task do nothing."""
-        try:
-            task = asyncio.current_task()
-        except RuntimeError:  # no event loop here
+        if asyncio._get_running_loop() is None:  # asked without the exception that the public function raises
             return
+        task = asyncio.current_task()
         if task is not None:
             run.watched = Watched(run_id, run, recorder, weakref.ref(task))
             self._watched[run] = run.watched

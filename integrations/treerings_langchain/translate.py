@@ -72,7 +72,7 @@ KNOWN_METADATA = frozenset(
     }
 )
 POSITIONAL_TAGS = ("seq:step:", "map:key:", "graph:step:", "retry:attempt:", "langsmith:")
-DIMENSIONS = ("session_id", "user_id", "tenant_id")
+DIMENSIONS = frozenset({"session_id", "user_id", "tenant_id"})
 NO_METADATA: Mapping[str, Any] = {}
 
 
@@ -188,6 +188,7 @@ class Translator:
             model=str(model) if model else None,
             provider=str(provider) if provider else None,
         )
+        run.is_chat = chat
         run.root.open_calls += 1
 
     def tool_started(
@@ -338,7 +339,7 @@ class Translator:
         if usage is None and (first := BATCHES.first_of(run, response)) is not None:
             usage = Usage(input_tokens=0, output_tokens=0)
             attributes = {**(attributes or {}), "usage_with": first.step.id}
-        elif usage is not None and not payloads.is_chat(response):
+        elif usage is not None and not run.is_chat:
             BATCHES.billed(run)
         self._remember_tool_calls(run, response)
         recorder.end(
@@ -536,7 +537,10 @@ class Translator:
     def _remember_tool_calls(self, run: Run, response: Any) -> None:
         """Keep who asked for these calls; at 5,000 of an agent, or of a workflow, the memory begins anew."""
         try:
-            asked = {call["id"]: run.step.id for call in response.generations[0][0].message.tool_calls if call["id"]}
+            calls = response.generations[0][0].message.tool_calls
+            if not calls:
+                return
+            asked = {call["id"]: run.step.id for call in calls if call["id"]}
         except Exception:  # a text, nothing, or an object that only looks like a result
             return
         if not asked:
@@ -576,6 +580,8 @@ def _is_placeholder(inputs: Any) -> bool:
 
 
 def _dimensions(metadata: Mapping[str, Any]) -> dict[str, str]:
+    if DIMENSIONS.isdisjoint(metadata):
+        return {}
     given = {key: _text(value) for key in DIMENSIONS if (value := metadata.get(key)) is not None}
     return {key: text for key, text in given.items() if text}
 
@@ -615,8 +621,9 @@ def _thread_id(metadata: Mapping[str, Any], parent: Run | None) -> str | None:
 
 def _request(parameters: Mapping[str, Any]) -> dict[str, Any]:
     request: dict[str, Any] = {}
-    for key, value in parameters.items():
-        if key in REQUEST_PARAMETERS and value is not None:
+    for key in REQUEST_PARAMETERS.intersection(parameters):
+        value = parameters[key]
+        if value is not None:
             request[key] = value if type(value) in (int, float, bool) else snapshot(value)
     tools = parameters.get("tools") or parameters.get("functions")
     if isinstance(tools, list) and tools:
