@@ -1,7 +1,7 @@
 """What capture costs a LangChain program, as ratios to the same work without it, in one process.
 
-Bare, a handler that does nothing, and ours take turns in small rounds, so that a machine that speeds up or slows down does
-so for all three. The model is fake and does no I/O; prompt and answer have 1 KB each. Caller's time is what one call
+Bare, a handler that does nothing, and ours take turns in rounds of a tenth of a second, so that a machine that speeds up
+or slows down does so for all three. The model is fake and does no I/O; prompt and answer have 1 KB each. Caller's time is what one call
 takes on its thread; CPU is that of the whole process, ours with every step stored in SQLite on disk.
 
     uv run python benchmarks/overhead.py            # about a minute
@@ -100,13 +100,13 @@ def cases() -> dict[str, tuple[Callable[[list[Any]], Any], int]]:
             pass
 
     return {
-        "invoke": (lambda callbacks: model.invoke(question, config={"callbacks": callbacks}), 60),
+        "invoke": (lambda callbacks: model.invoke(question, config={"callbacks": callbacks}), 1200),
         "ainvoke": (
             lambda callbacks: loop.run_until_complete(model.ainvoke(question, config={"callbacks": callbacks})),
-            60,
+            700,
         ),
-        "workflow of 9 runs": (lambda callbacks: flow.invoke(PROMPT, config={"callbacks": callbacks}), 12),
-        "stream of 200 tokens": (stream, 6),
+        "workflow of 9 runs": (lambda callbacks: flow.invoke(PROMPT, config={"callbacks": callbacks}), 120),
+        "stream of 200 tokens": (stream, 60),
     }
 
 
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
-    rounds = 5 if options.quick else 60
+    rounds = 3 if options.quick else 15
     folder = tempfile.mkdtemp(prefix="treerings-benchmark-")
     treerings.configure(store=f"sqlite:///{folder}/runs.db", flush_interval=0.1)
     from treerings_langchain import CallbackHandler

@@ -96,6 +96,8 @@ _NEAR_LONG_WORDS = _kinds(_BESIDE_LONG_WORDS)
 _NAMED_KINDS = _kinds(_NAMED_MARKS)
 _OTHER_KINDS = [(kind, needed) for kind, needed in zip(_kinds(_OTHER_MARKS), ("K", " ", ":", "@", "="), strict=True)]
 """Each with a character that it cannot do without and that is rarer than its mark is long to look for."""
+_SHORTEST = 9
+"""Characters of the shortest secret that can be told with what tells it: `://a:b@c`, `pwd`-like names with four more."""
 _WORD_BYTES = bytes(0xFF if (chr(code).isalnum() and code < 128) or chr(code) in "_-" else 0 for code in range(256))
 
 
@@ -106,6 +108,8 @@ def redact_secrets(text: str) -> str:
     marks of those kinds are looked for; the others need a character that is rare. Only where a mark is found its pattern
     runs: text without secrets costs few microseconds a KB.
     """
+    if len(text) < _SHORTEST:
+        return text
     flags = text.encode("ascii", "replace").translate(_WORD_BYTES)
     if _has_long_run(flags):
         words = "\n".join(_long_words(text, flags))

@@ -139,11 +139,14 @@ def workflow_row(id: str) -> dict[str, Any]:
 def apply_totals(row: dict[str, Any], delta: Totals) -> None:
     """Add a difference to a workflow's row; costs are added as decimals, so that taking away leaves nothing behind."""
     for name in _SUMS:
+        difference = getattr(delta, name)
+        if not difference:
+            continue
         column = _COLUMN_OF_SUM.get(name, name)
         if name == "cost_usd":
-            row[column] = float(Decimal(repr(row[column])) + delta.cost_usd)
+            row[column] = float(Decimal(repr(row[column])) + difference)
         else:
-            row[column] += getattr(delta, name)
+            row[column] += difference
 
 
 def rank_of(step: Step) -> tuple[bool, int, int, str]:
