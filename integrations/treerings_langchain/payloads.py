@@ -202,6 +202,8 @@ def state(value: Any, run: Run, serialize: Serialize) -> Any:
         return value if len(value) < 65_536 and not value.startswith("data:") else snapshot(value)
     if kind in _SCALARS:
         return value
+    if (taken := _usual(value, run)) is not None:
+        return taken
     try:
         value = _lean(value, _set_of(run.root, "seen"), 8)
     except Exception:  # hostile objects: `snapshot` knows how to take them
@@ -238,9 +240,36 @@ def answer(response: Any, run: Run, serialize: Serialize) -> Any:
     return answers
 
 
+def _usual(value: Any, run: Run) -> Any:
+    """What most chains pass on: a dict of short values, and outside of graphs a message or a few; None for all else."""
+    kind = type(value)
+    if kind is dict:
+        if len(value) > _LONG:
+            return None
+        for key, item in value.items():
+            what = type(item)
+            if type(key) is not str or not (
+                (len(item) <= 512) if what is str else (-(2**63) <= item < 2**63) if what is int else what in _SHORT
+            ):
+                return None
+        return dict(value)
+    if run.checkpoint_ns is not None or run.root.is_graph or run.root.seen is not None:
+        return None
+    if _what(kind) in _MESSAGES:
+        return _bounded(message(value), Budget(), plain)
+    if kind is not list or not 0 < len(value) <= _LONG:
+        return None
+    for item in value:
+        if _what(type(item)) not in _MESSAGES:
+            return None
+    budget = Budget()
+    return [_bounded(message(item), budget, plain) for item in value]
+
+
 LONG_PROMPT = 16_384
 EARLIER = "… {} earlier {}"
 _SCALARS = frozenset({str, int, float, bool, type(None)})
+_SHORT = frozenset({float, bool, type(None)})
 _LONG = 20
 
 
