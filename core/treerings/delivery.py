@@ -174,6 +174,11 @@ class Delivery:
         self.stored += new
         self.waiting -= new
 
+    def before_fork(self) -> None:
+        """Wait for a store that opens: a child could never import what another thread imports at the moment of the fork."""
+        if self._opening is not None:
+            self._opening.settled.wait(5)
+
     def _journal(self) -> None:
         """Put what waits in memory on disk too."""
         for batch in self._pending:
@@ -243,7 +248,7 @@ class _Opening:
         self._open_store = open_store
         self._store: Store | None = None
         self._error: BaseException | None = None
-        self._finished = threading.Event()
+        self.settled = threading.Event()
         try:
             threading.Thread(target=self._run, name="treerings-store", daemon=True).start()
         except RuntimeError:  # the interpreter is going down: no new threads
@@ -255,10 +260,10 @@ class _Opening:
         except BaseException as error:  # handed to the thread that asks for the result
             self._error = error
         finally:
-            self._finished.set()
+            self.settled.set()
 
     def done(self, wait: bool) -> bool:
-        return self._finished.wait() if wait else self._finished.wait(0.02)
+        return self.settled.wait() if wait else self.settled.wait(0.02)
 
     def result(self) -> Store:
         if self._error is not None:

@@ -340,7 +340,7 @@ class Recorder:
             logger.error("A batch could not be worked on", exc_info=error)
 
     def _help(self) -> None:
-        """The queue is full: work on a batch on this thread, or, while the worker is at one, wait until it took from the queue."""
+        """The queue is full: work on a batch on this thread or, while the worker is at one, wait until it took some."""
         if self._worker_id == threading.get_ident():
             return  # a plugin that emits while it is told things: the worker is already at it
         while len(self._queue) > self._max_queue:
@@ -528,8 +528,9 @@ class Recorder:
         return self._delivery.problem
 
     def before_fork(self) -> None:
-        """Wait for the end of the batch in work, so that the child does not inherit half of one."""
+        """Wait for the end of the batch in work, so that the child does not inherit half of one, nor half an import."""
         self._forking = self._worker_id != threading.get_ident() and self._working.acquire(timeout=5)
+        self._delivery.before_fork()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""

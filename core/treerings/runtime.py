@@ -48,6 +48,8 @@ _registry: Registry | None = None
 _settings: Settings | None = None
 _given: dict[str, Any] = {}
 """What `configure` was given."""
+_watching_forks = False
+_forking = False
 
 
 def registry() -> Registry:
@@ -211,6 +213,9 @@ def _at_exit() -> None:
 
 
 def _before_fork() -> None:
+    """Wait for another thread that sets things up here: what it imports, the child could never import."""
+    global _forking
+    _forking = _lock.acquire(timeout=5)
     if current is not None:
         current.before_fork()
 
@@ -218,6 +223,8 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     if current is not None:
         current.after_fork_in_parent()
+    if _forking:
+        _lock.release()
 
 
 def _after_fork_in_child() -> None:
@@ -231,14 +238,21 @@ def _after_fork_in_child() -> None:
 
 
 def _flush_when_multiprocessing_ends() -> None:
-    """Children of `multiprocessing` leave without `atexit`: only its finalizers run, and a fork forgets the parent's."""
+    """Children of `multiprocessing` leave without `atexit`: only its finalizers run, and a fork forgets the parent's.
+
+    It forks first, then forgets them, then calls those that are registered for after the fork.
+    """
+    global _watching_forks
     process = sys.modules.get("multiprocessing.process")
-    if process is None or process.parent_process() is None:
+    if process is None:
         return
     from multiprocessing import util
 
-    util.Finalize(None, _at_exit, exitpriority=100)
-    util.register_after_fork(_at_exit, lambda flush: util.Finalize(None, flush, exitpriority=100))
+    if process.parent_process() is not None:
+        util.Finalize(None, _at_exit, exitpriority=100)
+    if not _watching_forks:
+        _watching_forks = True
+        util.register_after_fork(_at_exit, lambda flush: util.Finalize(None, flush, exitpriority=100))
 
 
 atexit.register(_at_exit)
