@@ -10,7 +10,9 @@ integration does and stored on disk. A million steps show whether memory and pac
 from __future__ import annotations
 
 import argparse
+import atexit
 import os
+import shutil
 import tempfile
 import threading
 import time
@@ -57,7 +59,7 @@ def resident_mb() -> float:
 
 
 def run(steps: int) -> None:
-    recorder = treerings.recorder()
+    recorder = treerings.current_recorder()
     stored_before = treerings.flush().stored
     cpu, start = time.process_time(), time.perf_counter()
     said = number = 0
@@ -82,6 +84,7 @@ def main() -> None:
     parser.add_argument("--store", help="another store's URL")
     options = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="treerings-benchmark-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     treerings.configure(store=options.store or f"sqlite:///{folder}/runs.db")
     print("alone")
     run(options.steps)

@@ -1,7 +1,8 @@
 """What capture costs a LangChain program, as ratios to the same work without it, in one process.
 
 Bare, a handler that does nothing, and ours take turns in rounds of a tenth of a second, so that a machine that speeds up
-or slows down does so for all three. The model is fake and does no I/O; prompt and answer have 1 KB each. Caller's time is what one call
+or slows down does so for all three. The model is fake and does no I/O; prompt and answer have 1 KB each.
+Caller's time is what one call
 takes on its thread; CPU is that of the whole process, ours with every step stored in SQLite on disk.
 
     uv run python benchmarks/overhead.py            # about a minute
@@ -12,10 +13,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import atexit
 import gc
 import json
 import os
 import resource
+import shutil
 import statistics
 import tempfile
 import time
@@ -134,6 +137,7 @@ def main() -> None:
     options = parser.parse_args()
     rounds = 3 if options.quick else 15
     folder = tempfile.mkdtemp(prefix="treerings-benchmark-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     treerings.configure(store=f"sqlite:///{folder}/runs.db", flush_interval=0.1)
     from treerings_langchain import CallbackHandler
 

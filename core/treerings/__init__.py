@@ -17,7 +17,7 @@ from .own_steps import step
 from .recorder import FlushReport, Recorder
 from .records import Step, Totals, Workflow
 from .registry import Integration
-from .runtime import configure, disable, enable, flush, open_store, recorder, register, unregister
+from .runtime import configure, current_recorder, disable, enable, flush, open_store, register, unregister
 from .store import Filter, Store
 from .usage import Usage
 
@@ -46,6 +46,7 @@ __all__ = [
     "Workflow",
     "carry",
     "configure",
+    "current_recorder",
     "current_step",
     "disable",
     "enable",
@@ -54,7 +55,6 @@ __all__ = [
     "instrument",
     "labels",
     "open_store",
-    "recorder",
     "register",
     "step",
     "uninstrument",

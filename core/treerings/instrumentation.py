@@ -54,7 +54,7 @@ def instrument(*names: str) -> Instrumented:
             _on.add(integration.name)
             enabled.append(integration.name)
     if enabled:
-        runtime.recorder()
+        runtime.current_recorder()
     return Instrumented(tuple(enabled), skipped)
 
 

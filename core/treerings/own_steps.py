@@ -78,7 +78,7 @@ class StepContext:
 
     def __enter__(self) -> StepContext:
         try:
-            recorder = runtime.recorder()
+            recorder = runtime.current_recorder()
             if recorder.enabled:
                 self._start(recorder)
         except StopWorkflow:

@@ -69,7 +69,7 @@ class _Refusing(deque[Event]):
 
 
 class Recorder:
-    """Records steps; usually one a process, see `treerings.recorder`.
+    """Records steps; usually one a process, see `treerings.current_recorder`.
 
     `start`, `update` and `end` are for integrations and for `treerings.step`; they build an event and `emit` it.
     `emit` appends to a queue and returns: one worker thread, started at the first event, wakes up, gathers for

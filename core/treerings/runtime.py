@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "configure",
+    "current_recorder",
     "disable",
     "enable",
     "flush",
     "forget",
     "open_store",
-    "recorder",
     "recorder_from",
     "register",
     "registry",
@@ -74,7 +74,7 @@ def settings() -> Settings:
         return _settings
 
 
-def recorder() -> Recorder:
+def current_recorder() -> Recorder:
     """The recorder of this process, made from the settings when it is first asked for."""
     if current is not None:
         return current
@@ -160,29 +160,29 @@ def register(plugin: object, name: str | None = None) -> str:
     plugins = registry()
     plugins.load()
     name = plugins.register(plugin, name)
-    recorder().plugins_changed()
+    current_recorder().plugins_changed()
     return name
 
 
 def unregister(name: str) -> None:
     """Take a plugin away again; raises `UnknownName`."""
     registry().unregister(name)
-    recorder().plugins_changed()
+    current_recorder().plugins_changed()
 
 
 def enable() -> None:
     """Record from now on."""
-    recorder().enabled = True
+    current_recorder().enabled = True
 
 
 def disable() -> None:
     """Record nothing from now on; runs in progress are closed as `incomplete`. Costs a lookup a callback while off."""
-    recorder().enabled = False
+    current_recorder().enabled = False
 
 
 def flush(timeout: float | None = None) -> FlushReport:
     """Wait until everything said so far is stored, at most `timeout` seconds, and say what became of it."""
-    return recorder().flush(timeout)
+    return current_recorder().flush(timeout)
 
 
 def open_store(url: str | None = None) -> Store:

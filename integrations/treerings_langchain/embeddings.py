@@ -115,7 +115,7 @@ def _start(embeddings: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Op
     """A step for this call; None while off, inside another method of the same object (`super()`, the synchronous method
     that an asynchronous one falls back to), and for objects that pass the work on to the embeddings that they hold.
     """
-    recorder = runtime.recorder()
+    recorder = runtime.current_recorder()
     if not recorder.enabled or _inside.get() == id(embeddings) or _passes_on(embeddings):
         return None
     parent = current_step()
@@ -165,9 +165,9 @@ def _provider(cls: type) -> str | None:
 def _end(step: OpenStep, vectors: Any) -> None:
     rows = vectors if isinstance(vectors, list) and vectors and isinstance(vectors[0], list) else [vectors]
     dimensions = len(rows[0]) if rows and isinstance(rows[0], list) else None
-    runtime.recorder().end(step, output={"vectors": len(rows), "dimensions": dimensions})
+    runtime.current_recorder().end(step, output={"vectors": len(rows), "dimensions": dimensions})
 
 
 def _fail(step: OpenStep, error: BaseException) -> None:
     status, attributes = status_of(error)
-    runtime.recorder().end(step, status=status, error=error if status is not Status.OK else None, attributes=attributes)
+    runtime.current_recorder().end(step, status=status, error=error if status is not Status.OK else None, attributes=attributes)

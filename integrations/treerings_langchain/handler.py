@@ -86,7 +86,7 @@ class CallbackHandler(_Base):
     ) -> None:
         try:
             self._translator.chain_started(
-                runtime.recorder(),
+                runtime.current_recorder(),
                 serialized,
                 inputs,
                 run_id,
@@ -104,13 +104,13 @@ class CallbackHandler(_Base):
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         try:
-            self._translator.chain_ended(runtime.recorder(), outputs, run_id, kwargs.get("inputs"))
+            self._translator.chain_ended(runtime.current_recorder(), outputs, run_id, kwargs.get("inputs"))
         except Exception as error:
             _report("on_chain_end", error)
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         try:
-            self._translator.failed(runtime.recorder(), error, run_id, Kind.CHAIN, inputs=kwargs.get("inputs"))
+            self._translator.failed(runtime.current_recorder(), error, run_id, Kind.CHAIN, inputs=kwargs.get("inputs"))
         except Exception as problem:
             _report("on_chain_error", problem)
 
@@ -129,7 +129,7 @@ class CallbackHandler(_Base):
     ) -> None:
         try:
             self._translator.model_started(
-                runtime.recorder(),
+                runtime.current_recorder(),
                 serialized,
                 messages,
                 run_id,
@@ -158,7 +158,7 @@ class CallbackHandler(_Base):
     ) -> None:
         try:
             self._translator.model_started(
-                runtime.recorder(),
+                runtime.current_recorder(),
                 serialized,
                 prompts,
                 run_id,
@@ -181,7 +181,7 @@ class CallbackHandler(_Base):
         run.streamed = True
         try:
             if _speaks(token) or _says_something(kwargs.get("chunk")):
-                self._translator.token(runtime.recorder(), run_id)
+                self._translator.token(runtime.current_recorder(), run_id)
         except Exception as error:
             _report("on_llm_new_token", error)
 
@@ -195,19 +195,19 @@ class CallbackHandler(_Base):
             content = event.get("content")
             block = content.get("type") if isinstance(content, dict) else None
             if kind == "content-block-delta" or (kind == "content-block-start" and block not in (None, "text")):
-                self._translator.token(runtime.recorder(), run_id)
+                self._translator.token(runtime.current_recorder(), run_id)
         except Exception as error:
             _report("on_stream_event", error)
 
     def on_llm_end(self, response: Any, *, run_id: UUID, **kwargs: Any) -> None:
         try:
-            self._translator.model_ended(runtime.recorder(), response, run_id)
+            self._translator.model_ended(runtime.current_recorder(), response, run_id)
         except Exception as error:
             _report("on_llm_end", error)
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         try:
-            self._translator.failed(runtime.recorder(), error, run_id, Kind.LLM, response=kwargs.get("response"))
+            self._translator.failed(runtime.current_recorder(), error, run_id, Kind.LLM, response=kwargs.get("response"))
         except Exception as problem:
             _report("on_llm_error", problem)
 
@@ -227,7 +227,7 @@ class CallbackHandler(_Base):
     ) -> None:
         try:
             self._translator.tool_started(
-                runtime.recorder(),
+                runtime.current_recorder(),
                 serialized,
                 input_str,
                 run_id,
@@ -245,13 +245,13 @@ class CallbackHandler(_Base):
 
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
         try:
-            self._translator.tool_ended(runtime.recorder(), output, run_id)
+            self._translator.tool_ended(runtime.current_recorder(), output, run_id)
         except Exception as error:
             _report("on_tool_end", error)
 
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         try:
-            self._translator.failed(runtime.recorder(), error, run_id, Kind.TOOL)
+            self._translator.failed(runtime.current_recorder(), error, run_id, Kind.TOOL)
         except Exception as problem:
             _report("on_tool_error", problem)
 
@@ -268,7 +268,7 @@ class CallbackHandler(_Base):
     ) -> None:
         try:
             self._translator.retriever_started(
-                runtime.recorder(), serialized, query, run_id, parent_run_id, tags, metadata, kwargs.get("name")
+                runtime.current_recorder(), serialized, query, run_id, parent_run_id, tags, metadata, kwargs.get("name")
             )
         except StopWorkflow:
             raise
@@ -277,13 +277,13 @@ class CallbackHandler(_Base):
 
     def on_retriever_end(self, documents: Sequence[Any], *, run_id: UUID, **kwargs: Any) -> None:
         try:
-            self._translator.retriever_ended(runtime.recorder(), documents, run_id)
+            self._translator.retriever_ended(runtime.current_recorder(), documents, run_id)
         except Exception as error:
             _report("on_retriever_end", error)
 
     def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         try:
-            self._translator.failed(runtime.recorder(), error, run_id, Kind.RETRIEVER)
+            self._translator.failed(runtime.current_recorder(), error, run_id, Kind.RETRIEVER)
         except Exception as problem:
             _report("on_retriever_error", problem)
 
@@ -339,7 +339,7 @@ def _says_something(chunk: Any) -> bool:
 def _new_recorder() -> Recorder | None:
     """The recorder that the settings ask for; None when it cannot be made: the program then runs without one."""
     try:
-        return runtime.recorder()
+        return runtime.current_recorder()
     except Exception as error:
         _report("The recorder", error)
         return None

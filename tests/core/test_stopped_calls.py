@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 import treerings
 from treerings import Kind, Status, StopWorkflow
 from treerings.registry import Registry

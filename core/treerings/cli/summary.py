@@ -40,7 +40,7 @@ class Summary:
     def _print(self) -> None:
         if os.getpid() != self._pid:
             return
-        report = runtime.recorder().close(runtime.settings().exit_timeout)
+        report = runtime.current_recorder().close(runtime.settings().exit_timeout)
         print(f"treerings: {self._text()}", file=sys.stderr)
         if report.pending or report.dropped:
             print(f"treerings: {report}", file=sys.stderr)
