@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import RunProgram
 from treerings import open_store
+
+RunProgram = Callable[..., subprocess.CompletedProcess[str]]
+
 
 PROLOGUE = """
 import os, sys, threading
