@@ -14,7 +14,7 @@ from treerings.events import Event
 from treerings.tree import Forest
 
 KINDS = ("chain", "agent", "llm", "tool", "embedding", "node")
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
@@ -131,7 +131,7 @@ def test_looking_in_between_changes_nothing(events: list[Event], looks: set[int]
     assert kept.collect().steps == in_order(events)
 
 
-@settings(parent=quick, max_examples=120)
+@settings(parent=quick, max_examples=100)
 @given(stories(calls_known_at_start=True), st.randoms(use_true_random=False))
 def test_any_order_repetition_and_looking_in_between_make_the_same_steps(
     events: list[Event], chance: random.Random

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import RunProgram
+from programs import RunProgram
 
 HEAVY = {
     "alembic", "asyncio", "click", "dotenv", "langchain", "langchain_core", "langgraph", "multiprocessing", "numpy",
