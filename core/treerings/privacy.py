@@ -96,6 +96,7 @@ _NEAR_LONG_WORDS = _kinds(_BESIDE_LONG_WORDS)
 _NAMED_KINDS = _kinds(_NAMED_MARKS)
 _OTHER_KINDS = [(kind, needed) for kind, needed in zip(_kinds(_OTHER_MARKS), ("K", " ", ":", "@", "="), strict=True)]
 """Each with a character that it cannot do without and that is rarer than its mark is long to look for."""
+_LONG_RUN = b"\xff" * _LONG
 _SHORTEST = 9
 """Characters of the shortest secret that can be told with what tells it: `://a:b@c`, `pwd`-like names with four more."""
 _WORD_BYTES = bytes(0xFF if (chr(code).isalnum() and code < 128) or chr(code) in "_-" else 0 for code in range(256))
@@ -111,7 +112,7 @@ def redact_secrets(text: str) -> str:
     if len(text) < _SHORTEST:
         return text
     flags = text.encode("ascii", "replace").translate(_WORD_BYTES)
-    if _has_long_run(flags):
+    if _LONG_RUN in flags:
         words = "\n".join(_long_words(text, flags))
         for mark, pattern, replacement in _IN_LONG_WORDS:
             if mark in words:
@@ -131,23 +132,12 @@ def redact_secrets(text: str) -> str:
     return text
 
 
-def _has_long_run(flags: bytes) -> bool:
-    """Whether 15 bytes in a row are set: each shift doubles the length of the runs that leave a trace (1, 2, 4, 8, 15)."""
-    bits = int.from_bytes(flags, "little")
-    bits &= bits >> 8
-    bits &= bits >> 16
-    bits &= bits >> 32
-    bits &= bits >> 56
-    return bits != 0
-
-
 def _long_words(text: str, flags: bytes) -> Iterator[str]:
-    run = b"\xff" * _LONG
-    at = flags.find(run)
+    at = flags.find(_LONG_RUN)
     while at >= 0:
         end = flags.find(b"\0", at + _LONG)
         yield text[at : end if end >= 0 else len(text)]
-        at = flags.find(run, end) if end >= 0 else -1
+        at = flags.find(_LONG_RUN, end) if end >= 0 else -1
 
 
 @lru_cache(maxsize=4096)
@@ -185,6 +175,8 @@ class ContentPolicy:
     def __init__(self, content: str = "truncated", max_content: int = 16_384) -> None:
         self.content = content
         self.max_content = max_content if content == "truncated" else None
+        self._plain = _SHORTEST if self.max_content is None else min(_SHORTEST, self.max_content)
+        """Texts shorter than this stay as they are."""
 
     def __call__(self, step: Step) -> None:
         if step.error is not None:
@@ -222,7 +214,13 @@ class ContentPolicy:
             return text
         if kind is dict:
             return {
-                _redact_short(key) if len(key) > 16 else key: REDACTED if _is_secret(key, item) else self._clean(item)
+                _redact_short(key) if len(key) > 16 else key: (
+                    REDACTED
+                    if _is_secret(key, item)
+                    else item
+                    if type(item) is str and len(item) < self._plain
+                    else self._clean(item)
+                )
                 for key, item in value.items()
             }
         if kind is list:
