@@ -170,4 +170,6 @@ def _end(step: OpenStep, vectors: Any) -> None:
 
 def _fail(step: OpenStep, error: BaseException) -> None:
     status, attributes = status_of(error)
-    runtime.current_recorder().end(step, status=status, error=error if status is not Status.OK else None, attributes=attributes)
+    runtime.current_recorder().end(
+        step, status=status, error=error if status is not Status.OK else None, attributes=attributes
+    )

@@ -207,7 +207,9 @@ class CallbackHandler(_Base):
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         try:
-            self._translator.failed(runtime.current_recorder(), error, run_id, Kind.LLM, response=kwargs.get("response"))
+            self._translator.failed(
+                runtime.current_recorder(), error, run_id, Kind.LLM, response=kwargs.get("response")
+            )
         except Exception as problem:
             _report("on_llm_error", problem)
 

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["model_server", "treerings_capture", "treerings_clock"]
 
+pytest.register_assert_rewrite(
+    "treerings.testing.store_lifetime_tests",
+    "treerings.testing.store_reading_tests",
+    "treerings.testing.store_writing_tests",
+)
+
 
 @pytest.fixture
 def treerings_clock() -> DeterministicClock:
