@@ -277,12 +277,15 @@ class Forest:
         around = -1
         enclosing = node.enclosing_call()
         while enclosing is not None:
-            around = max(around, enclosing.level)
             if enclosing.inner_calls is None:
                 enclosing.inner_calls = {}
             if level != node.level or node.id not in enclosing.inner_calls:
                 enclosing.inner_calls[node.id] = node
                 self._touch(enclosing)
+                for call in enclosing.inner_calls.values():
+                    self._touch(call)
+            if all(call.level < 2 for call in enclosing.inner_calls.values()):  # else it yields to one inside itself
+                around = max(around, enclosing.level)
             enclosing = enclosing.enclosing_call()
         if level == 2:
             step.counted = inner < 2
@@ -356,9 +359,13 @@ class Forest:
             self._evict(self._closed.popleft()[1])
         if now_ns - self._idle_check_ns >= min(self.idle_ns, 60 * SECOND):
             self._idle_check_ns = now_ns
-            for tree in [t for t in self._trees.values() if now_ns - t.changed_ns >= self.idle_ns]:
-                self._close(tree)
-                self._evict(tree)
+            for tree in [t for t in self._trees.values() if now_ns - t.changed_ns >= self.idle_ns and not t.lingering]:
+                if tree.open:
+                    tree.lingering = True
+                    self._close(tree)
+                    self._closed.append((now_ns, tree))
+                else:
+                    self._evict(tree)
         if self._size > self.max_steps:
             self._shrink()
 

@@ -7,8 +7,10 @@ import random
 from typing import Any
 
 import pytest
+import treerings
 from forest_events import MS, SECOND, T0, Kept, Story
 from treerings import Usage, tree
+from treerings.testing import capture
 from treerings.tree import Forest
 
 
@@ -232,6 +234,8 @@ def test_a_workflow_without_news_for_long_is_closed_and_let_go() -> None:
     assert kept.statuses() == {"w": "running", "a": "running"}
     kept.sweep(story.now_ns + 3700 * SECOND)
     assert kept.statuses() == {"w": "incomplete", "a": "incomplete"}
+    assert len(forest) == 2  # a late real end still finds them
+    kept.sweep(story.now_ns + 4400 * SECOND)
     assert len(forest) == 0
 
 
@@ -491,3 +495,15 @@ def test_a_step_is_accounted_for_once() -> None:
     for number in range(5):
         kept.apply([story.update("w", labels={"n": str(number)})]).collect()
     assert kept.folds == 1
+
+
+def test_an_estimate_beside_a_reported_call_of_the_same_outer_call_counts() -> None:
+    with capture() as captured:
+        with treerings.step("llm", "router", model="gpt-4o") as outer:
+            with treerings.step("llm", "first", model="gpt-4o") as first:
+                first.set(usage=Usage(input_tokens=10, output_tokens=1))
+            with treerings.step("llm", "second", model="gpt-4o", input="How old is the oak?") as second:
+                second.set(output="Ninety.")
+            outer.set(usage=Usage(input_tokens=10, output_tokens=1))
+        counted = {step.name: step.counted for step in captured.steps}
+    assert counted == {"router": False, "first": True, "second": True}

@@ -218,7 +218,7 @@ def test_a_recorder_that_cannot_be_made_does_not_reach_the_program(
         raise OSError("no disk")
 
     monkeypatch.setattr(runtime, "current", None)
-    monkeypatch.setattr(runtime, "recorder", broken)
+    monkeypatch.setattr(runtime, "current_recorder", broken)
 
     assert invoke(RunnableLambda(str.upper) | RunnableLambda(str.lower), "oak") == "oak"
 
