@@ -13,6 +13,7 @@ from treerings.snapshot import snapshot
 from treerings.usage import Usage
 
 from . import payloads
+from .metadata import NO_METADATA, attributes_of, labels_of, request_of, serialized_name, thread_of
 from .outcome import Failures, refused_answer, said_before, status_of
 from .parents import find_parent, in_retriever
 from .runs import Run, Runs
@@ -27,53 +28,6 @@ BATCHES = Batches()
 """All are shared by all handlers of the process."""
 
 SOURCE = "langchain"
-REQUEST_PARAMETERS = frozenset(
-    {
-        "temperature",
-        "top_p",
-        "max_tokens",
-        "max_completion_tokens",
-        "max_output_tokens",
-        "n",
-        "seed",
-        "stop",
-        "stream",
-        "tool_choice",
-        "parallel_tool_calls",
-        "reasoning_effort",
-        "service_tier",
-        "frequency_penalty",
-        "presence_penalty",
-    }
-)
-"""What is kept of `invocation_params`; the rest may hold anything, credentials included."""
-KNOWN_METADATA = frozenset(
-    {
-        "langgraph_step",
-        "langgraph_node",
-        "langgraph_triggers",
-        "langgraph_path",
-        "langgraph_checkpoint_ns",
-        "checkpoint_ns",
-        "checkpoint_id",
-        "lc_agent_name",
-        "lc_versions",
-        "ls_integration",
-        "ls_model_name",
-        "ls_model_type",
-        "ls_provider",
-        "tags",
-        "task_id",
-        "run_id",
-        "thread_id",
-        "session_id",
-        "user_id",
-        "tenant_id",
-    }
-)
-POSITIONAL_TAGS = ("seq:step:", "map:key:", "graph:step:", "retry:attempt:", "langsmith:")
-DIMENSIONS = frozenset({"session_id", "user_id", "tenant_id"})
-NO_METADATA: Mapping[str, Any] = {}
 
 
 class Translator:
@@ -105,14 +59,14 @@ class Translator:
             return
         metadata = metadata or NO_METADATA
         parent_step, parent = find_parent(self.runs, parent_run_id, metadata)
-        name = given_name or _serialized_name(serialized) or "chain"
+        name = given_name or serialized_name(serialized) or "chain"
         if metadata or run_type is not None or (parent is not None and parent.checkpoint_ns is not None):
             kind, shown_name = classify(name, tags, metadata, parent, is_root=parent_step is None)
             hidden = is_plumbing(kind, name, run_type, tags, parent)
         else:  # a chain outside of graphs and agents
             kind, shown_name = Kind.WORKFLOW if parent_step is None else Kind.CHAIN, name
             hidden = tags is not None and "langsmith:hidden" in tags
-        attributes = self._attributes(tags, metadata, parent_run_id, parent)
+        attributes = attributes_of(tags, metadata, parent_run_id, parent)
         if hidden:
             attributes["hidden"] = True
         if kind is Kind.NODE and parent is not None:
@@ -120,7 +74,7 @@ class Translator:
         thread_id = parent.thread_id if parent is not None else None
         run = Run(None, parent, name, told)  # type: ignore[arg-type]  # set below: payloads need the run first
         if metadata:
-            thread_id = _thread_id(metadata, parent)
+            thread_id = thread_of(metadata, parent)
             if thread_id is not None and (parent is None or parent.thread_id is None):
                 self._link_resume(thread_id, inputs, attributes)
             run.agent_name = metadata.get("lc_agent_name")
@@ -138,7 +92,7 @@ class Translator:
             source=SOURCE,
             parent=parent_step,
             input=None if placeholder else payloads.state(inputs, run, self._serializer(recorder)),
-            labels=self._labels(metadata, parent, thread_id),
+            labels=labels_of(metadata, parent, thread_id, self.labels),
             attributes=attributes or None,
         )
         self.runs.add(run_id, run)
@@ -164,9 +118,9 @@ class Translator:
         parameters = parameters or NO_METADATA
         parent_step, parent = find_parent(self.runs, parent_run_id, metadata)
         model = metadata.get("ls_model_name") or parameters.get("model") or parameters.get("model_name")
-        name = given_name or _serialized_name(serialized) or "model"
-        attributes = self._attributes(tags, metadata, parent_run_id, parent)
-        if request := _request(parameters):
+        name = given_name or serialized_name(serialized) or "model"
+        attributes = attributes_of(tags, metadata, parent_run_id, parent)
+        if request := request_of(parameters):
             attributes["request"] = request
         serialize = self._serializer(recorder)
         if chat:
@@ -209,7 +163,7 @@ class Translator:
             return
         metadata = metadata or NO_METADATA
         parent_step, parent = find_parent(self.runs, parent_run_id, metadata)
-        attributes = self._attributes(tags, metadata, parent_run_id, parent)
+        attributes = attributes_of(tags, metadata, parent_run_id, parent)
         if tool_call_id:
             attributes["tool_call_id"] = tool_call_id
             if caller := self._caller(parent, tool_call_id):
@@ -217,7 +171,7 @@ class Translator:
         destination = metadata.get("__handoff_destination")
         if destination:
             attributes["handoff_to"] = str(destination)
-        name = given_name or _serialized_name(serialized) or "tool"
+        name = given_name or serialized_name(serialized) or "tool"
         taken = snapshot(inputs if inputs is not None else input_text, serialize=self._serializer(recorder))
         self._start(
             recorder,
@@ -248,8 +202,8 @@ class Translator:
             return
         metadata = metadata or NO_METADATA
         parent_step, parent = find_parent(self.runs, parent_run_id, metadata)
-        name = given_name or _serialized_name(serialized) or metadata.get("ls_retriever_name") or "retriever"
-        attributes = self._attributes(tags, metadata, parent_run_id, parent)
+        name = given_name or serialized_name(serialized) or metadata.get("ls_retriever_name") or "retriever"
+        attributes = attributes_of(tags, metadata, parent_run_id, parent)
         run = self._start(
             recorder,
             Kind.RETRIEVER,
@@ -280,7 +234,7 @@ class Translator:
         model: str | None = None,
         provider: str | None = None,
     ) -> Run:
-        thread_id = _thread_id(metadata, parent)
+        thread_id = thread_of(metadata, parent)
         step = recorder.start(
             kind,
             name,
@@ -289,7 +243,7 @@ class Translator:
             input=taken,
             model=model,
             provider=provider,
-            labels=self._labels(metadata, parent, thread_id),
+            labels=labels_of(metadata, parent, thread_id, self.labels),
             attributes=attributes or None,
         )
         run = Run(step, parent, name, told)
@@ -459,60 +413,6 @@ class Translator:
         if run.thread_id is not None and (run.parent is None or run.parent.thread_id is None):
             self.runs.remember_thread(run)
 
-    def _labels(
-        self, metadata: Mapping[str, Any], parent: Run | None, thread_id: str | None
-    ) -> Mapping[str, str] | None:
-        """The dimensions that a run begins with: its metadata's, then the handler's, then its thread as the session.
-
-        Below a run of ours they are inherited, and said again only where the metadata changes.
-        """
-        if parent is not None and not metadata:
-            return None
-        found = _dimensions(metadata) if metadata else {}
-        if parent is not None:
-            above = _metadata_of(parent)
-            changed = {key: value for key, value in found.items() if metadata[key] is not above.get(key)}
-            return changed or None
-        if thread_id is None and not found:
-            return self.labels
-        labels = {} if thread_id is None else {"session_id": thread_id}
-        return {**labels, **(self.labels or {}), **found}
-
-    def _attributes(
-        self,
-        tags: Sequence[str] | None,
-        metadata: Mapping[str, Any],
-        parent_run_id: UUID | None,
-        parent: Run | None,
-    ) -> dict[str, Any]:
-        attributes: dict[str, Any] = {}
-        for tag in tags or ():
-            if type(tag) is not str or not tag.startswith(POSITIONAL_TAGS):
-                attributes.setdefault("tags", []).append(_text(tag))
-            elif tag.startswith("retry:attempt:"):
-                attempt = tag[14:]
-                attributes["attempt"] = int(attempt) if attempt.isdigit() else attempt
-        if metadata:
-            if not KNOWN_METADATA.issuperset(metadata):
-                above = NO_METADATA if parent is None else _metadata_of(parent)
-                own_metadata = {
-                    key: value
-                    for key, value in metadata.items()
-                    if key not in KNOWN_METADATA
-                    and value is not above.get(key)
-                    and not (type(key) is str and key.startswith(("ls_", "__")))
-                }
-                if own_metadata:
-                    attributes["metadata"] = snapshot(own_metadata)
-            if (step := metadata.get("langgraph_step")) is not None:
-                attributes["langgraph_step"] = step
-                attributes["langgraph_node"] = metadata.get("langgraph_node")
-            if parent is None and (thread_id := metadata.get("thread_id")) is not None:
-                attributes["thread_id"] = _text(thread_id)
-        if parent_run_id is not None and parent is None:
-            attributes["external_parent_id"] = parent_run_id.hex
-        return attributes
-
     def _link_resume(self, thread_id: str, inputs: Any, attributes: dict[str, Any]) -> None:
         """Link a run that takes up an interrupted run of its thread to that run's workflow."""
         before = self.runs.thread(thread_id)
@@ -579,64 +479,12 @@ def _is_placeholder(inputs: Any) -> bool:
     return type(inputs) is dict and len(inputs) == 1 and type(text := inputs.get("input")) is str and not text
 
 
-def _dimensions(metadata: Mapping[str, Any]) -> dict[str, str]:
-    if DIMENSIONS.isdisjoint(metadata):
-        return {}
-    given = {key: _text(value) for key in DIMENSIONS if (value := metadata.get(key)) is not None}
-    return {key: text for key, text in given.items() if text}
-
-
-def _metadata_of(run: Run) -> Mapping[str, Any]:
-    return run.told if isinstance(run.told, dict) else NO_METADATA
-
-
-def _text(value: Any) -> str:
-    return value if type(value) is str else str(snapshot(value))
-
-
 def interrupt(run: Run) -> None:
     """Mark the runs around an interrupt: those that end without an exception are interrupted too."""
     item: Run | None = run
     while item is not None and not item.interrupted:
         item.interrupted = True
         item = item.parent
-
-
-def _serialized_name(serialized: Mapping[str, Any] | None) -> str | None:
-    if not serialized:
-        return None
-    name = serialized.get("name")
-    if name:
-        return str(name)
-    path = serialized.get("id")
-    return str(path[-1]) if isinstance(path, list) and path else None
-
-
-def _thread_id(metadata: Mapping[str, Any], parent: Run | None) -> str | None:
-    found = metadata.get("thread_id")
-    if found is not None:
-        return _text(found)
-    return parent.thread_id if parent is not None else None
-
-
-def _request(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    request: dict[str, Any] = {}
-    for key in REQUEST_PARAMETERS.intersection(parameters):
-        value = parameters[key]
-        if value is not None:
-            request[key] = value if type(value) in (int, float, bool) else snapshot(value)
-    tools = parameters.get("tools") or parameters.get("functions")
-    if isinstance(tools, list) and tools:
-        request["tools"] = [_tool_name(tool) for tool in tools[:100]]
-    return request
-
-
-def _tool_name(tool: Any) -> str:
-    if not isinstance(tool, dict):
-        return type(tool).__name__
-    function = tool.get("function")
-    name = function.get("name") if isinstance(function, dict) else None
-    return str(name or tool.get("name") or tool.get("type") or "?")
 
 
 def _count_attempt(graph: Run, checkpoint_ns: str | None, attributes: dict[str, Any]) -> None:
