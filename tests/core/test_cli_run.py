@@ -148,7 +148,12 @@ if __name__ == "__main__":
 def test_ctrl_c_ends_with_130_and_keeps_what_was_recorded(tmp_path: Path) -> None:
     script = write("app.py", PROGRAM + "print('ready', flush=True)\nimport time; time.sleep(60)\n")
     command = [sys.executable, "-m", "treerings", "run", script]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+
+    def hear() -> None:  # a shell's background job, the tests themselves perhaps, starts deaf to SIGINT
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(command, **pipes, text=True, preexec_fn=hear) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
