@@ -59,8 +59,7 @@ def snapshot(
     Strings are shared, not copied, up to the characters left (262,144 a payload), then cut with a mark that says how much
     is missing; at most 2,000 items and 12 levels are taken. Bytes and base64 become their size, iterators and other
     objects their type: nothing is iterated that could be consumed, no `repr` is called. `serialize` is asked for objects
-    of unknown types. What cannot be copied
-    becomes its type and the error's, the rest of the payload stays. Never raises.
+    of unknown types. What cannot be copied becomes its type and the error's, the rest of the payload stays. Never raises.
     """
     return _take(value, budget or Budget(), serialize, depth)
 
