@@ -28,6 +28,10 @@ class Clock:
         self.new_id = new_id
         self.next_sequence = itertools.count(1).__next__
 
+    def at(self, time_ns: int) -> int:
+        """The monotonic time at which UTC was `time_ns`, as far as the two clocks ran alike since then."""
+        return self.monotonic_ns() - (self.time_ns() - time_ns)
+
 
 class SystemClock(Clock):
     """The machine's clocks, and ids of 32 hex digits in the layout of UUIDv7 (RFC 9562, section 5.7, method 3).

@@ -148,35 +148,41 @@ class Recorder:
         provider: str | None = None,
         labels: Mapping[str, str] | None = None,
         attributes: Mapping[str, Any] | None = None,
+        expected: OpenStep | None = None,
+        time_ns: int | None = None,
     ) -> OpenStep:
         """Say that a step starts now, under `parent` or as the root of a new workflow.
 
         `input` and `attributes` must be plain bounded data: take them through `treerings.snapshot.snapshot`. The labels in
-        force are added to `labels`. Raises nothing but `StopWorkflow` of a guard; the step is then recorded as cancelled.
+        force are added to `labels`. `expected` is what `expect` gave for this step; `time_ns` is when it started (UTC),
+        where a framework says so later. Raises nothing but `StopWorkflow` of a guard; the step is then recorded as cancelled.
         """
+        step = self.expect(kind, name, source=source, parent=parent) if expected is None else expected
         clock = self.clock
-        step_id = clock.new_id()
-        clock_ns = clock.monotonic_ns()
-        if parent is None:
-            workflow_id, parent_id = step_id, None
-            sampled = self._sample >= 1.0 or int(step_id[-8:], 16) < self._sample * 0x1_0000_0000
+        if expected is not None:
+            step.kind, step.name = kind, name
+            if parent is not None and parent.workflow_id == step.workflow_id:
+                step.parent = parent
+        if time_ns is None:
+            time_ns = clock.time_ns()
+            if expected is not None:
+                step.start_clock_ns = clock.monotonic_ns()
         else:
-            workflow_id, parent_id, sampled = parent.workflow_id, parent.id, parent.sampled
-        step = OpenStep(step_id, workflow_id, parent, kind, name, source, clock_ns, sampled)
-        if not sampled:
+            step.start_clock_ns = clock.at(time_ns)
+        if not step.sampled:
             return step
         in_force = current_labels()
         if in_force is not None:
             labels = {**labels, **in_force} if labels else in_force
         event = StepStarted(
-            step_id,
-            workflow_id,
-            parent_id,
+            step.id,
+            step.workflow_id,
+            None if step.parent is None else step.parent.id,
             kind,
             name,
             source,
-            clock.time_ns(),
-            clock_ns,
+            time_ns,
+            step.start_clock_ns,
             clock.next_sequence(),
             input,
             model,
@@ -188,6 +194,20 @@ class Recorder:
             self._ask_guards(step, event)
         self.emit(event)
         return step
+
+    def expect(self, kind: Kind, name: str, *, source: str, parent: OpenStep | None = None) -> OpenStep:
+        """A step whose start will be said later, with `start(expected=...)`; nothing is recorded yet.
+
+        For frameworks that tell us after their code has gone on: what runs inside in the meantime has its parent already.
+        It is in the workflow of `parent` for good; another parent in that workflow may be given to `start`.
+        """
+        step_id = self.clock.new_id()
+        if parent is None:
+            workflow_id = step_id
+            sampled = self._sample >= 1.0 or int(step_id[-8:], 16) < self._sample * 0x1_0000_0000
+        else:
+            workflow_id, sampled = parent.workflow_id, parent.sampled
+        return OpenStep(step_id, workflow_id, parent, kind, name, source, self.clock.monotonic_ns(), sampled)
 
     def update(
         self,
@@ -244,8 +264,9 @@ class Recorder:
         kind: Kind | None = None,
         name: str | None = None,
         attributes: Mapping[str, Any] | None = None,
+        time_ns: int | None = None,
     ) -> None:
-        """Say that a step ended now. A second end of the same step is ignored."""
+        """Say that a step ended now, or at `time_ns` (UTC). A second end of the same step is ignored."""
         if step.ended:
             return
         step.ended = True
@@ -256,8 +277,8 @@ class Recorder:
             StepEnded(
                 step.id,
                 step.workflow_id,
-                clock.time_ns(),
-                clock.monotonic_ns(),
+                clock.time_ns() if time_ns is None else time_ns,
+                clock.monotonic_ns() if time_ns is None else clock.at(time_ns),
                 clock.next_sequence(),
                 status,
                 output,

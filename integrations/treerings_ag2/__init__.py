@@ -1,0 +1,1 @@
+"""ag2: see the page in docs."""

@@ -1,0 +1,1 @@
+"""agent-framework: see the page in docs."""

@@ -1,0 +1,21 @@
+"""What this package contributes; imports no framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from treerings import Integration, hookimpl
+
+
+@hookimpl
+def register_integrations(register: Callable[[Integration], None]) -> None:
+    register(
+        Integration(
+            name="agent-framework",
+            package="agent_framework",
+            extra="agent-framework",
+            module="treerings_agent_framework.integration",
+            expected=("agent", "llm", "tool"),
+            probe_needs=("agent_framework_openai",),
+        )
+    )

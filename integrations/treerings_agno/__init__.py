@@ -1,0 +1,1 @@
+"""agno: see the page in docs."""

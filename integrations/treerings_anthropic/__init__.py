@@ -1,0 +1,1 @@
+"""anthropic: see the page in docs."""

@@ -1,0 +1,20 @@
+"""What this package contributes; imports no framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from treerings import Integration, hookimpl
+
+
+@hookimpl
+def register_integrations(register: Callable[[Integration], None]) -> None:
+    register(
+        Integration(
+            name="anthropic",
+            package="anthropic",
+            extra="anthropic",
+            module="treerings_anthropic.integration",
+            expected=("llm",),
+        )
+    )

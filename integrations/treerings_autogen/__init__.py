@@ -1,0 +1,1 @@
+"""autogen: see the page in docs."""

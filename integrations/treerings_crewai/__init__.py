@@ -1,0 +1,1 @@
+"""crewai: see the page in docs."""

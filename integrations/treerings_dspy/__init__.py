@@ -1,0 +1,1 @@
+"""dspy: see the page in docs."""

@@ -1,0 +1,1 @@
+"""google: see the page in docs."""

@@ -1,0 +1,1 @@
+"""google-adk: see the page in docs."""

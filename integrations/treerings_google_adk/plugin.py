@@ -1,0 +1,21 @@
+"""What this package contributes; imports no framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from treerings import Integration, hookimpl
+
+
+@hookimpl
+def register_integrations(register: Callable[[Integration], None]) -> None:
+    register(
+        Integration(
+            name="google-adk",
+            package="google.adk",
+            extra="google-adk",
+            module="treerings_google_adk.integration",
+            expected=("agent", "llm", "tool"),
+            probe_needs=("litellm",),
+        )
+    )

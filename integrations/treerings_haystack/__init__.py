@@ -1,0 +1,1 @@
+"""haystack: see the page in docs."""

@@ -1,0 +1,1 @@
+"""litellm: see the page in docs."""

@@ -1,0 +1,1 @@
+"""llamaindex: see the page in docs."""

@@ -1,0 +1,1 @@
+"""mcp: see the page in docs."""

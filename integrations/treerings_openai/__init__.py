@@ -1,0 +1,1 @@
+"""openai: see the page in docs."""

@@ -1,0 +1,1 @@
+"""pydantic-ai: see the page in docs."""

@@ -1,0 +1,1 @@
+"""smolagents: see the page in docs."""
