@@ -22,7 +22,7 @@ from .snapshot import error_text, snapshot
 from .tree import Forest
 from .usage import Usage
 
-__all__ = ["FlushReport", "Recorder", "add_caretaker"]
+__all__ = ["FlushReport", "Recorder", "add_caretaker", "add_drain"]
 
 logger = logging.getLogger("treerings")
 
@@ -40,6 +40,27 @@ def add_caretaker(look: Callable[[Recorder], None]) -> None:
     """
     if look not in _caretakers:
         _caretakers.append(look)
+
+
+_drains: list[Callable[[float | None], None]] = []
+
+
+def add_drain(wait: Callable[[float | None], None]) -> None:
+    """Have `wait(seconds)` called on the thread of whoever flushes or closes a recorder, before that begins.
+
+    There an integration waits until what its framework said was told to us, where it tells on threads of its own. None
+    is no limit of the caller's: it must come back then too, also when called on those threads. What it raises is logged.
+    """
+    if wait not in _drains:
+        _drains.append(wait)
+
+
+def _drain(seconds: float | None) -> None:
+    for wait in _drains:
+        try:
+            wait(seconds)
+        except Exception as error:  # as with caretakers
+            logger.error("A drain failed: %r", wait, exc_info=error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -461,6 +482,7 @@ class Recorder:
         deadline = None if timeout is None else time.monotonic() + timeout
         if self._worker_id == threading.get_ident():
             return self.report()
+        _drain(timeout)
         while True:
             left = -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
             if not self._working.acquire(timeout=left):
@@ -481,6 +503,7 @@ class Recorder:
 
     def settle(self) -> FlushReport:
         """Close what never ended, let go of all workflows, store them."""
+        _drain(None)
         with self._working:
             self._worker_id = threading.get_ident()
             try:
@@ -512,6 +535,7 @@ class Recorder:
         """Store what is there, close what never ended as `incomplete`, tell plugins, release the store. Later events are lost."""
         if self._closed or self._worker_id == threading.get_ident():  # a plugin that is being told cannot close
             return self.report()
+        _drain(timeout)
         self._closed = True
         self._wake.set()
         self._flush_now.set()

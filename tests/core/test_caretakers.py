@@ -1,4 +1,4 @@
-"""Caretakers: asked while steps are open, and before the last are closed."""
+"""Caretakers, asked while steps are open and before the last are closed; drains, waited for before a flush."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from importlib import import_module
 
 import pytest
 from treerings import Kind, Recorder, Status
-from treerings.recorder import add_caretaker
+from treerings.recorder import add_caretaker, add_drain
 from treerings.testing import Capture, capture
 
 
 @pytest.fixture
 def captured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Capture]:
     monkeypatch.setattr(import_module("treerings.recorder"), "_caretakers", [])
+    monkeypatch.setattr(import_module("treerings.recorder"), "_drains", [])
     with capture() as captured:
         yield captured
 
@@ -55,3 +56,36 @@ def test_a_caretaker_is_added_once(captured: Capture) -> None:
     captured.recorder.settle()
 
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("act", ["flush", "settle", "close"])
+def test_what_a_drain_brings_is_in_the_same_flush(captured: Capture, act: str) -> None:
+    add_drain(lambda seconds: captured.recorder.end(captured.recorder.start(Kind.TOOL, "late", source="test")))
+
+    report = getattr(captured.recorder, act)()
+
+    assert report.stored == 1
+
+
+def test_a_drain_is_told_how_long_the_caller_waits(captured: Capture) -> None:
+    told: list[float | None] = []
+    wait = told.append
+    add_drain(wait)
+    add_drain(wait)
+
+    captured.recorder.flush(1.5)
+
+    assert told == [1.5]
+
+
+def test_a_drain_that_fails_does_not_keep_a_flush_from_its_work(
+    captured: Capture, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(seconds: float | None) -> None:
+        raise RuntimeError("broken")
+
+    add_drain(fails)
+    captured.recorder.end(captured.recorder.start(Kind.TOOL, "search", source="test"))
+
+    assert captured.recorder.flush().stored == 1
+    assert "A drain failed" in caplog.text
