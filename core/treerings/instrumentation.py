@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,8 +17,8 @@ __all__ = ["Instrumented", "instrument", "uninstrument", "waiting"]
 logger = logging.getLogger("treerings")
 
 _on: set[str] = set()
-_waits: dict[str, Callable[[], None]] = {}
-"""By name, what is called when the framework is imported."""
+_waits: dict[str, _Late] = {}
+"""By name, those whose framework is not imported yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,23 +105,46 @@ def _enable(integration: Integration) -> None:
 
 
 def _wait_for(integration: Integration) -> None:
-    """Enable it when the framework is imported.
+    if integration.name not in _waits:
+        _waits[integration.name] = late = _Late(integration)
+        late.wait()
 
-    The integration's own package may be what imports it, and is only half there then: so it is waited for as well.
+
+class _Late:
+    """An integration that is enabled when its framework is imported.
+
+    Its own package may be what imports the framework (`from treerings_langchain import CallbackHandler`), and is only half
+    there then: so that one's import is waited for as well.
     """
-    name = integration.name
-    own = integration.module.partition(".")[0]
-    if name in _waits:
-        return
 
-    def imported() -> None:
-        if not late_imports.is_imported(integration.package) or _is_half_imported(own):
+    def __init__(self, integration: Integration) -> None:
+        self._integration = integration
+        self._own = integration.module.partition(".")[0]
+
+    def wait(self) -> None:
+        late_imports.when_imported(self._integration.package, self._framework_imported)
+        if not late_imports.is_imported(self._own):
+            late_imports.when_imported(self._own, self._own_imported)
+
+    def forget(self) -> None:
+        late_imports.forget(self._framework_imported)
+        late_imports.forget(self._own_imported)
+
+    def _framework_imported(self) -> None:
+        if late_imports.is_imported(self._own, whole=True) or not late_imports.is_imported(self._own):
+            self._enable()
+
+    def _own_imported(self) -> None:
+        if late_imports.is_imported(self._integration.package):
+            self._enable()
+
+    def _enable(self) -> None:
+        name = self._integration.name
+        if _waits.pop(name, None) is not self:
             return
-        if _waits.pop(name, None) is None:
-            return
-        late_imports.forget(imported)
+        self.forget()
         try:
-            integration.load().instrument()
+            self._integration.load().instrument()
         except TreeringsError as error:
             logger.error("The integration %r cannot be enabled: %s", name, error)
         except Exception as error:  # a framework's version that we do not know
@@ -130,17 +152,8 @@ def _wait_for(integration: Integration) -> None:
         else:
             _on.add(name)
 
-    _waits[name] = imported
-    late_imports.when_imported(integration.package, imported)
-    if not late_imports.is_imported(own):
-        late_imports.when_imported(own, imported)
-
-
-def _is_half_imported(package: str) -> bool:
-    return late_imports.is_imported(package) and not late_imports.is_imported(package, whole=True)
-
 
 def _stop_waiting(name: str) -> None:
-    imported = _waits.pop(name, None)
-    if imported is not None:
-        late_imports.forget(imported)
+    late = _waits.pop(name, None)
+    if late is not None:
+        late.forget()

@@ -54,6 +54,9 @@ class Integration:
     """What `treerings.instrument()` calls it, and the `source` of its steps."""
     package: str
     """The import name of the framework: it is there when Python can find this."""
+    distribution: str | None = None
+    """What `pip install` calls it, where that is not the import name: needed for its version, and where programs may have
+    a package of their own with this import name."""
     extra: str
     """The extra of treerings that installs it."""
     module: str
@@ -65,7 +68,15 @@ class Integration:
 
     @property
     def installed(self) -> bool:
-        return found(self.package)
+        return found(self.package) and (self.distribution is None or self.version is not None)
+
+    @property
+    def version(self) -> str | None:
+        """The installed version; None where it is not known."""
+        try:
+            return importlib.metadata.version(self.distribution or self.package.partition(".")[0].replace("_", "-"))
+        except importlib.metadata.PackageNotFoundError:
+            return None
 
     @property
     def install_hint(self) -> str:

@@ -13,6 +13,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
         Integration(
             name="agent-framework",
             package="agent_framework",
+            distribution="agent-framework-core",
             extra="agent-framework",
             module="treerings_agent_framework.integration",
             expected=("agent", "llm", "tool"),

@@ -13,6 +13,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
         Integration(
             name="google",
             package="google.genai",
+            distribution="google-genai",
             extra="google",
             module="treerings_google.integration",
             expected=("llm",),

@@ -13,6 +13,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
         Integration(
             name="google-adk",
             package="google.adk",
+            distribution="google-adk",
             extra="google-adk",
             module="treerings_google_adk.integration",
             expected=("agent", "llm", "tool"),

@@ -13,6 +13,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
         Integration(
             name="haystack",
             package="haystack",
+            distribution="haystack-ai",
             extra="haystack",
             module="treerings_haystack.integration",
             expected=("agent", "llm", "tool"),

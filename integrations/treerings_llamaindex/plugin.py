@@ -13,6 +13,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
         Integration(
             name="llamaindex",
             package="llama_index.core",
+            distribution="llama-index-core",
             extra="llamaindex",
             module="treerings_llamaindex.integration",
             expected=("agent", "llm", "tool"),

@@ -13,6 +13,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
         Integration(
             name="openai-agents",
             package="agents",
+            distribution="openai-agents",
             extra="openai-agents",
             module="treerings_openai_agents.integration",
             expected=("agent", "llm", "tool"),

@@ -13,6 +13,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
         Integration(
             name="pydantic-ai",
             package="pydantic_ai",
+            distribution="pydantic-ai-slim",
             extra="pydantic-ai",
             module="treerings_pydantic_ai.integration",
             expected=("agent", "llm", "tool"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -59,17 +58,9 @@ def framework_data(integration: Integration) -> dict[str, Any]:
         "name": integration.name,
         "package": integration.package,
         "installed": integration.installed,
-        "version": package_version(integration.package) if integration.installed else None,
+        "version": integration.version if integration.installed else None,
         "install": None if integration.installed else integration.install_hint,
     }
-
-
-def package_version(package: str) -> str | None:
-    """The version of the distribution that is named like its package."""
-    try:
-        return metadata.version(package.partition(".")[0].replace("_", "-"))
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _plugin_rows(infos: list[PluginInfo]) -> Iterator[list[tuple[str, str]]]:

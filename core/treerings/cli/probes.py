@@ -14,7 +14,6 @@ from ..testing.capturing import capture
 from ..testing.model_script import Answer, ToolCall
 from ..testing.model_server import ModelServer
 from .checks import Check
-from .installed import package_version
 
 if TYPE_CHECKING:
     from ..registry import Integration
@@ -60,7 +59,7 @@ def _check(integration: Integration) -> Check:
 
 
 def _probe(integration: Integration) -> Check:
-    version = package_version(integration.package) or "unknown version"
+    version = integration.version or "unknown version"
     silenced = io.StringIO()
     try:
         with (

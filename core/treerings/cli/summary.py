@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from .. import runtime
+from .. import instrumentation, runtime
 from ..hookspecs import hookimpl
 from ..records import Totals, Workflow
 from ..rendering import figures
@@ -48,10 +48,14 @@ class Summary:
     def _text(self) -> str:
         found = self._sum
         if not found.workflows:
-            frameworks = ", ".join(self._instrumented.enabled)
-            watched = (
-                f"looked for runs of {frameworks}" if frameworks else "no framework that can be captured is installed"
-            )
+            enabled = self._instrumented.enabled
+            frameworks = ", ".join(name for name in enabled if name not in instrumentation.waiting())
+            if frameworks:
+                watched = f"looked for runs of {frameworks}"
+            elif enabled:
+                watched = "no framework that can be captured was imported"
+            else:
+                watched = "no framework that can be captured is installed"
             return f"nothing was recorded ({watched}) - treerings doctor"
         counts = f"{_plural(found.workflows, 'workflow')}, {_plural(found.steps, 'step')}"
         return f"{counts}, {figures.cost_of(found).replace(figures.NOTHING, '$0')} - {self._hint}"
