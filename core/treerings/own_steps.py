@@ -20,7 +20,7 @@ from .usage import Usage
 if TYPE_CHECKING:
     from .recorder import Recorder
 
-__all__ = ["StepContext", "step"]
+__all__ = ["StepContext", "status_of", "step"]
 
 logger = logging.getLogger("treerings")
 
@@ -167,7 +167,7 @@ class StepContext:
         try:
             recorder.end(
                 step,
-                status=_status_of(error),
+                status=status_of(error),
                 output=None if self._output is None else recorder.snapshot(self._output),
                 usage=self._usage,
                 error=error,
@@ -247,7 +247,8 @@ def step(
     return StepContext(kind, name, input=input, model=model, provider=provider, attributes=attributes)
 
 
-def _status_of(error: BaseException | None) -> Status:
+def status_of(error: BaseException | None) -> Status:
+    """The status of a step that this exception left, None being no exception; control flow is not an error."""
     if error is None:
         return Status.OK
     if not isinstance(error, Exception) or isinstance(error, StopWorkflow):
