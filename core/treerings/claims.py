@@ -13,7 +13,8 @@ MAX_OFFERED = 1_000
 """Calls that are kept; the oldest are let go of."""
 
 _offered: OrderedDict[str, tuple[OpenStep, str | None]] = OrderedDict()
-_lock = threading.Lock()
+_lock = threading.RLock()
+"""Reentrant: the garbage collector may close a stream, and so end a call, in the middle of anything."""
 
 
 def offer_call(step: OpenStep, response_id: str | None = None) -> None:
@@ -31,7 +32,7 @@ def claim_call(workflow_id: str, *, response_id: str | None = None, parent: Open
     the id, one directly under `parent`. A step is claimed once: the claimer adds to it instead of recording its own.
     """
     with _lock:
-        for step, known_id in _offered.values():
+        for step, known_id in list(_offered.values()):
             if step.workflow_id != workflow_id:
                 continue
             same = known_id == response_id if known_id and response_id else parent is not None and step.parent is parent
