@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from functools import cache
 from typing import Any
 
 from .streams import AsyncFollowed, Collector, Followed
@@ -52,12 +51,18 @@ def _is(stream: Any, name: str) -> bool:
     return any(base.__name__ == name for base in type(stream).__mro__)
 
 
-@cache
+_bodies: dict[type, type] = {}
+
+
 def _body(kind: type) -> type:
-    """A class that the HTTP library takes for one of its own streams of this kind."""
+    """A class that the HTTP library takes for one of its own streams of this kind; made once for each kind there is."""
+    known = _bodies.get(kind)
+    if known is not None:
+        return known
     bases = [base for base in kind.__mro__ if base.__name__ in ("AsyncByteStream", "SyncByteStream")]
     parts = [_AsyncBody if base.__name__ == "AsyncByteStream" else _SyncBody for base in bases]
-    return type("FollowedBody", (*parts, *bases), {})
+    _bodies[kind] = made = type("FollowedBody", (*parts, *bases), {})
+    return made
 
 
 class _Body:
