@@ -1,1 +1,1 @@
-"""agno: see the page in docs."""
+"""agno, captured by wrapping its public methods: `treerings.instrument("agno")`."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,11 @@ from treerings.testing import outline
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 OUTLINES = {
+    "agno_agent.py": """
+agent forester
+  llm OpenAIChat
+  tool rainfall
+  llm OpenAIChat""",
     "chain.py": """
 workflow RunnableSequence
   llm ChatOpenAI""",
@@ -40,9 +47,9 @@ def test_every_example_is_tested() -> None:
 
 @pytest.mark.parametrize("name", OUTLINES)
 def test_an_example_runs_and_is_recorded(name: str, tmp_path: Path) -> None:
-    if name != "own_code.py":
-        pytest.importorskip("langgraph")
-        pytest.importorskip("langchain_openai")
+    for package in re.findall(r"^(?:from|import) (\w+)", (EXAMPLES / name).read_text("utf-8"), re.MULTILINE):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
     store_url = f"sqlite:///{tmp_path / 'runs.db'}"
     environment = {**os.environ, "TREERINGS_STORE": store_url, "HTTPS_PROXY": "http://127.0.0.1:9"}
     command = [sys.executable, "-W", "error::DeprecationWarning:__main__", str(EXAMPLES / name)]
