@@ -7,7 +7,7 @@ import importlib.util
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -65,6 +65,8 @@ class Integration:
     """The kinds that its probe must record."""
     probe_needs: tuple[str, ...] = ()
     """Import names of further packages that the probe needs."""
+    quiet: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables by which the framework itself reports nothing to its makers; set where the probe runs."""
 
     @property
     def installed(self) -> bool:

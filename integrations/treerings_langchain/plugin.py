@@ -18,6 +18,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             module="treerings_langchain.integration",
             expected=("workflow", "agent", "llm", "tool"),
             probe_needs=("langchain", "langchain_openai"),
+            quiet={"LANGSMITH_TRACING": "false", "LANGCHAIN_TRACING_V2": "false"},
         )
     )
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
+import textwrap
+from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -287,84 +292,159 @@ def test_a_store_that_cannot_say_what_changed_cannot_be_tailed(
 # -- doctor -----------------------------------------------------------------------------------------------------------
 
 
-def states() -> dict[str, str]:
-    return {check["name"]: check["state"] for check in data("doctor", "--store", "sqlite://")["checks"]}
+def states(*arguments: str) -> dict[str, str]:
+    return {check["name"]: check["state"] for check in data("doctor", "--store", "sqlite://", *arguments)["checks"]}
+
+
+def detail(name: str, *arguments: str) -> str:
+    checks = data("doctor", "--store", "sqlite://", *arguments)["checks"]
+    return next(str(check["detail"]) for check in checks if check["name"] == name)
+
+
+ASK = """
+import json, urllib.request
+asked = {"model": "m", "messages": [{"role": "user", "content": "How old?"}]}
+urllib.request.urlopen(urllib.request.Request(base_url + "/chat/completions", json.dumps(asked).encode())).read()
+"""
+
+
+@dataclass
+class MadeUp:
+    """A framework made of own steps; tests change what its probe does."""
+
+    path: Path
+    registry: Registry
+
+    def probes(self, code: str, **facts: Any) -> None:
+        body = textwrap.indent(textwrap.dedent(code).strip(), "    ")
+        text = f"import treerings\ndef instrument(): pass\ndef uninstrument(): pass\ndef probe(base_url):\n{body}\n"
+        (self.path / "made_up_integration.py").write_text(text)
+        self.registry.integrations["made up"] = Integration(
+            name="made up", package="click", extra="made-up", module="made_up_integration", **facts
+        )
 
 
 @pytest.fixture
-def framework(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A framework made of own steps; tests change what its probe does."""
-    import treerings
+def framework(registry: Registry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MadeUp:
     from treerings_sql import plugin
 
     registry.register(plugin, "sql")
-    monkeypatch.setattr(probes, "LONGEST", 5.0)
-
-    def probe(base_url: str) -> None:
-        with treerings.step("agent", "probe"), treerings.step("llm", "model"), treerings.step("tool", "tool"):
-            pass
-
-    module = SimpleNamespace(instrument=lambda: None, uninstrument=lambda: None, probe=probe)
-    monkeypatch.setitem(sys.modules, "made_up_integration", module)
-    registry.integrations["made up"] = Integration(
-        name="made up", package="click", extra="made-up", module="made_up_integration"
-    )
-    return module
+    monkeypatch.setattr(probes, "LONGEST", 20.0)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    framework = MadeUp(tmp_path, registry)
+    framework.probes("for kind in ('agent', 'llm', 'tool'):\n    with treerings.step(kind): pass")
+    return framework
 
 
-def test_doctor_is_content_when_everything_works(framework: SimpleNamespace) -> None:
+def test_doctor_is_content_when_everything_works(framework: MadeUp) -> None:
     result = run("doctor", "--store", "sqlite://")
     assert result.exit_code == 0, result.output
     assert "captured 1 agent, 1 llm, 1 tool" in result.stdout
     assert "Everything works." in result.stdout
 
 
-def test_doctor_fails_when_an_expected_kind_was_not_captured(framework: SimpleNamespace) -> None:
-    framework.probe = lambda base_url: None
+def test_doctor_fails_when_an_expected_kind_was_not_captured(framework: MadeUp) -> None:
+    framework.probes("with treerings.step('llm'): pass")
     result = run("doctor", "--store", "sqlite://")
     assert result.exit_code == 1
-    assert "captured nothing; agent, llm, tool is missing" in " ".join(result.stdout.split())
+    version = metadata.version("click")
+    assert f"{version}: captured 1 llm; agent, tool is missing" in " ".join(result.stdout.split())
 
 
-def test_doctor_fails_when_a_probe_raises(framework: SimpleNamespace) -> None:
-    def probe(base_url: str) -> None:
-        raise RuntimeError("no such method")
-
-    framework.probe = probe
+def test_doctor_fails_when_a_probe_raises(framework: MadeUp) -> None:
+    framework.probes("raise RuntimeError('no such method')")
+    assert detail("made up").endswith(": RuntimeError: no such method")
     assert states()["made up"] == "failed"
 
 
-def test_a_framework_that_is_not_installed_is_no_failure(framework: SimpleNamespace, registry: Registry) -> None:
+def test_doctor_fails_when_tokens_are_missing(framework: MadeUp) -> None:
+    framework.probes(ASK, expected=())
+    assert re.search(r"captured nothing; 0 tokens of \d+ that the model reported$", detail("made up"))
+
+
+def test_doctor_compares_tokens_with_what_the_model_server_said(framework: MadeUp) -> None:
+    used = "said = json.load(answer)['usage']"
+    told = (
+        "call.set(usage=treerings.Usage(input_tokens=said['prompt_tokens'], output_tokens=said['completion_tokens']))"
+    )
+    code = ASK.replace(".read()", "").replace("urllib.request.urlopen", "answer = urllib.request.urlopen")
+    framework.probes(f"{code}\n{used}\nwith treerings.step('llm') as call: {told}", expected=("llm",))
+    assert re.search(r"captured 1 llm, \d+ tokens$", detail("made up"))
+
+
+def test_a_probe_that_ends_its_process_fails_alone_and_says_its_last_words(
+    framework: MadeUp, registry: Registry
+) -> None:
+    registry.integrations["well"] = registry.integrations["made up"]
+    framework.probes("import os, sys; print('out of memory', file=sys.stderr, flush=True); os._exit(3)")
+    assert detail("made up").endswith("the probe's process ended with exit code 3. out of memory")
+
+
+def test_a_probe_that_hangs_is_ended_and_the_others_are_tried(
+    framework: MadeUp, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probes, "LONGEST", 0.2)
+    registry.integrations["nope"] = Integration(name="nope", package="no_such_package", extra="nope", module="nope")
+    framework.probes("import threading; threading.Event().wait()")
+    assert detail("made up").endswith("the probe did not end in 0 seconds")
+    assert states()["nope"] == "note"
+
+
+def test_what_a_framework_prints_or_leaves_running_is_no_matter(framework: MadeUp) -> None:
+    noise = "print('{hello'); import threading; threading.Thread(target=threading.Event().wait).start()"
+    framework.probes(f"{noise}\nwith treerings.step('agent'): pass", expected=("agent",))
+    assert states()["made up"] == "ok"
+
+
+def test_a_probe_runs_with_the_frameworks_own_telemetry_off(framework: MadeUp) -> None:
+    code = "import os\nwith treerings.step(os.environ['MADE_UP_TELEMETRY']): pass"
+    framework.probes(code, quiet={"MADE_UP_TELEMETRY": "task"}, expected=("task",))
+    assert states()["made up"] == "ok"
+    assert "MADE_UP_TELEMETRY" not in os.environ
+
+
+def test_only_the_named_frameworks_are_tried(framework: MadeUp, registry: Registry) -> None:
+    registry.integrations["nope"] = Integration(name="nope", package="no_such_package", extra="nope", module="nope")
+    assert states("--only", "made up") == {"made up": "ok"}
+
+
+def test_a_named_framework_that_is_not_installed_is_a_failure(framework: MadeUp, registry: Registry) -> None:
+    registry.integrations["nope"] = Integration(name="nope", package="no_such_package", extra="nope", module="nope")
+    assert states("--only", "nope,made up") == {"nope": "failed", "made up": "ok"}
+    result = run("doctor", "--only", "no-such")
+    assert result.exit_code != 0
+    assert "No integration named 'no-such'. Installed: made up, nope." in result.output
+
+
+def test_a_framework_that_is_not_installed_is_no_failure(framework: MadeUp, registry: Registry) -> None:
     registry.integrations["nope"] = Integration(name="nope", package="no_such_package", extra="nope", module="nope")
     assert states()["nope"] == "note"
 
 
-def test_a_probe_whose_packages_are_missing_is_not_tried(framework: SimpleNamespace, registry: Registry) -> None:
-    registry.integrations["made up"] = Integration(
-        name="made up", package="click", extra="x", module="x", probe_needs=("no_such_package",)
-    )
+def test_a_probe_whose_packages_are_missing_is_not_tried(framework: MadeUp, registry: Registry) -> None:
+    framework.probes("raise AssertionError", probe_needs=("no_such_package",))
     assert "not tried, because no_such_package is missing" in " ".join(
         run("doctor", "--store", "sqlite://").stdout.split()
     )
 
 
-def test_doctor_fails_when_the_store_cannot_be_written(framework: SimpleNamespace, tmp_path: Path) -> None:
+def test_doctor_fails_when_the_store_cannot_be_written(framework: MadeUp, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     result = run("doctor", "--store", f"sqlite:///{tmp_path / 'file' / 'runs.db'}")
     assert result.exit_code == 1
     assert "✗  store" in result.stdout
 
 
-def test_doctor_leaves_nothing_in_the_store(framework: SimpleNamespace, store_url: str) -> None:
+def test_doctor_leaves_nothing_in_the_store(framework: MadeUp, store_url: str) -> None:
     run("doctor", "--store", store_url)
     assert [workflow["name"] for workflow in data("workflows", "--store", store_url)] == ["support desk"]
 
 
-def test_doctor_names_the_prices(framework: SimpleNamespace) -> None:
+def test_doctor_names_the_prices(framework: MadeUp) -> None:
     assert " models as of 20" in run("doctor", "--store", "sqlite://").stdout
 
 
 def test_doctor_captures_langchain() -> None:
     pytest.importorskip("langchain")
     pytest.importorskip("langchain_openai")
-    assert states()["langchain"] == "ok"
+    assert states("--only", "langchain") == {"langchain": "ok"}
