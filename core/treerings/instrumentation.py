@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import late_imports, runtime
 from .errors import TreeringsError
+from .registry import described
 
 if TYPE_CHECKING:
     from .registry import Integration
@@ -69,8 +70,8 @@ def instrument(*names: str) -> Instrumented:
         except Exception as error:  # a framework's version that we do not know
             if names:
                 raise
-            logger.error("The integration %r cannot be enabled", name, exc_info=error)
-            skipped[name] = f"{type(error).__name__}: {error}"
+            _say(name, "enabled", error)
+            skipped[name] = described(error)
         else:
             enabled.append(name)
     if enabled:
@@ -90,7 +91,7 @@ def uninstrument(*names: str) -> None:
         try:
             runtime.registry().integration(name).load().uninstrument()
         except Exception as error:  # a framework's code: the others must be undone all the same
-            logger.error("The integration %r cannot be undone", name, exc_info=error)
+            _say(name, "undone", error)
 
 
 def waiting() -> tuple[str, ...]:
@@ -145,12 +146,16 @@ class _Late:
         self.forget()
         try:
             self._integration.load().instrument()
-        except TreeringsError as error:
-            logger.error("The integration %r cannot be enabled: %s", name, error)
         except Exception as error:  # a framework's version that we do not know
-            logger.error("The integration %r cannot be enabled", name, exc_info=error)
+            _say(name, "enabled", error)
         else:
             _on.add(name)
+
+
+def _say(name: str, what: str, error: Exception) -> None:
+    text = str(error) if isinstance(error, TreeringsError) else described(error)
+    logger.error("The integration %r cannot be %s: %s", name, what, text)
+    logger.debug("The integration %r cannot be %s", name, what, exc_info=error)
 
 
 def _stop_waiting(name: str) -> None:

@@ -75,7 +75,8 @@ def _safely(call: Call, package: str) -> None:
     try:
         call()
     except Exception as error:  # somebody else's import must not fail because of us
-        logger.error("What waited for the import of %s failed", package, exc_info=error)
+        logger.error("What waited for the import of %s failed: %s: %s", package, type(error).__name__, error)
+        logger.debug("What waited for the import of %s failed", package, exc_info=error)
 
 
 class _Finder:

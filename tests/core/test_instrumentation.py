@@ -144,7 +144,8 @@ def test_an_integration_that_fails_at_the_import_is_logged_once_and_the_import_s
     with caplog.at_level(logging.ERROR, "treerings"):
         importlib.import_module("oak_sdk")
         importlib.reload(sys.modules["oak_sdk"])
-    assert [record.getMessage() for record in caplog.records] == ["The integration 'oak' cannot be enabled"]
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert message.startswith("The integration 'oak' cannot be enabled: ImportError: cannot import name 'gone'")
     assert list(treerings.instrument().skipped) == ["oak"]
 
 
@@ -163,7 +164,8 @@ def test_one_that_cannot_be_undone_does_not_keep_the_others_from_it(
         treerings.uninstrument()
     assert done.enabled == ("elm", "fir", "oak")
     assert (calls("elm"), calls("oak"), instrumentation._on) == (["on", "off"], ["on", "off"], set())
-    assert [record.getMessage() for record in caplog.records] == ["The integration 'fir' cannot be undone"]
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert message.startswith("The integration 'fir' cannot be undone: RuntimeError: stuck")
 
 
 def test_what_was_done_can_be_read(frameworks: Make) -> None:
