@@ -59,7 +59,10 @@ class ModelCall(Call):
         self.cost: float | None = None
         self.response_id: str | None = None
         self.spoken = False
-        if parent is not None and parent.kind is Kind.LLM and parent.source == SOURCE:
+        outer = parent
+        while outer is not None and outer.source != SOURCE:
+            outer = outer.parent
+        if outer is not None and outer.kind is Kind.LLM:
             return None  # a provider's class that calls its base's method: the same request
         model = self.target
         messages = self.kwargs.get("messages", self.args[0] if self.args else None)
