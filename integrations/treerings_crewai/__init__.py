@@ -1,1 +1,1 @@
-"""crewai: see the page in docs."""
+"""CrewAI, captured through its event bus."""
