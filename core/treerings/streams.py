@@ -48,8 +48,10 @@ class Collector(Protocol):
 
     recorder: Recorder
     step: OpenStep
-    complete: bool
-    """Whether the answer is whole, although the stream may not be at its end: leaving it now cancels nothing."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer is whole, although the stream may not be at its end: leaving it now cancels nothing."""
 
     def take(self, item: Any) -> bool:
         """An item was passed on; copy what is needed of it. Gives whether it was output, for the time of the first token."""
