@@ -19,6 +19,9 @@ SECOND = 1_000_000_000
 MAX_GONE = 10_000
 """Workflows that are remembered after they were let go of."""
 
+MAX_LINGERING = 200
+"""Finished workflows that wait for late steps; with more of them the oldest wait shorter. What lives long costs collection."""
+
 MAX_UPDATES = 1_000
 """Updates of one step that are held; above, the older ones become one."""
 
@@ -50,7 +53,8 @@ class Forest:
         """Steps of which an end or an update came but never a start: they could not be recorded."""
         self._trees: dict[str, Tree] = {}
         self._dirty: list[Node] = []
-        self._lingering: deque[Tree] = deque()
+        self._lingering: dict[str, Tree] = {}
+        self._done: dict[str, Tree] = {}
         self._closed: deque[tuple[int, Tree]] = deque()
         self._finished: list[Tree] = []
         self._gone: dict[str, int] = {}
@@ -159,10 +163,11 @@ class Forest:
             return
         if not tree.lingering:
             tree.lingering = True
-            self._lingering.append(tree)
+            self._lingering[tree.id] = tree
         if tree.open == 0 and not tree.finished:
             tree.finished = True
             self._finished.append(tree)
+            self._done[tree.id] = tree
 
     def _touch(self, node: Node) -> None:
         if not node.dirty:
@@ -212,6 +217,10 @@ class Forest:
                     step.input = again.input if step.input is None else step.input
                     step.output = again.output if step.output is None else step.output
                 steps[node.id] = step
+        while len(self._done) > MAX_LINGERING:
+            tree = self._done.pop(next(iter(self._done)))
+            if not tree.open:
+                self._evict(tree)
         return list(steps.values())
 
     def _fold(self, node: Node, settle: Settle | None) -> Step:
@@ -342,14 +351,12 @@ class Forest:
 
     def sweep(self, now_ns: int) -> None:
         """Close by rule what never ended and let go of what is finished; `now_ns` is UTC in nanoseconds."""
-        for _ in range(len(self._lingering)):
-            tree = self._lingering[0]
+        for tree in list(self._lingering.values()):
             if now_ns - tree.changed_ns < self.linger_ns and self._size <= self.max_steps:
                 if now_ns - tree.nodes[tree.id].ended_ns() < self.linger_ns:
                     break
-                self._lingering.rotate(-1)
                 continue
-            self._lingering.popleft()
+            del self._lingering[tree.id]
             if tree.open:
                 self._close(tree)
                 self._closed.append((now_ns, tree))
@@ -375,6 +382,7 @@ class Forest:
             self._close(tree)
             self._evict(tree)
         self._lingering.clear()
+        self._done.clear()
         self._closed.clear()
 
     def _close(self, tree: Tree) -> None:
@@ -392,6 +400,8 @@ class Forest:
         if self._trees.get(tree.id) is not tree:
             return
         del self._trees[tree.id]
+        self._lingering.pop(tree.id, None)
+        self._done.pop(tree.id, None)
         self._gone[tree.id] = max(tree.gone, max((node.last_sequence() for node in tree.nodes.values()), default=-1))
         if len(self._gone) > MAX_GONE:
             del self._gone[next(iter(self._gone))]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from decimal import Decimal
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from treerings.events import Kind, Status
 from treerings.plain import dump_json
@@ -22,8 +22,8 @@ __all__ = [
     "changes_of",
     "deltas_of",
     "facts_of",
+    "new_workflow_row",
     "rank_of",
-    "workflow_row",
 ]
 
 COUNTED_COLUMNS = (
@@ -48,20 +48,19 @@ _COLUMN_OF_SUM = {"duration_ms": "steps_duration_ms"}
 _SUMS = tuple(field.name for field in fields(Totals) if field.name not in ("key", "workflows"))
 
 
-@dataclass(slots=True)
-class Change:
+class Change(NamedTuple):
     """A step as it is stored, None where it is new, and as it will be."""
 
     before: Step | None
     after: Step
 
 
-def changes_of(stored: Iterable[Sequence[Any]], steps: Iterable[Step]) -> list[Change]:
+def changes_of(stored: Iterable[Sequence[Any]], steps: Iterable[Step]) -> Iterator[Change]:
     """Each step of the batch beside its stored state, given as values of `COUNTED_COLUMNS`."""
     known = {values[0]: values for values in stored}
-    if not known:
-        return [Change(None, step) for step in steps]
-    return [Change(None if (values := known.get(step.id)) is None else _stored(*values), step) for step in steps]
+    for step in steps:
+        values = known.get(step.id) if known else None
+        yield Change(None if values is None else _stored(*values), step)
 
 
 def _stored(
@@ -112,12 +111,11 @@ def deltas_of(changes: Iterable[Change]) -> dict[str, Totals]:
     Raises `OverflowError` for an infinite cost or duration, which would spoil a sum for ever.
     """
     deltas: dict[str, Totals] = {}
-    for change in changes:
-        step = change.after
+    for before, step in changes:
         if (delta := deltas.get(step.workflow_id)) is None:
             delta = deltas[step.workflow_id] = Totals()
         delta.add(step)
-        if (before := change.before) is not None:
+        if before is not None:
             _take(before, deltas.setdefault(before.workflow_id, Totals()))
     if not all(isfinite(delta.cost_usd) and isfinite(delta.duration_ms) for delta in deltas.values()):
         raise OverflowError("a cost or a duration is not finite")
@@ -131,9 +129,39 @@ def _take(step: Step, totals: Totals) -> None:
         setattr(totals, name, getattr(totals, name) - getattr(own, name))
 
 
-def workflow_row(id: str) -> dict[str, Any]:
-    """A workflow of which nothing is known yet."""
-    return {"id": id, "facts_id": None} | {_COLUMN_OF_SUM.get(name, name): 0 for name in _SUMS}
+def new_workflow_row(id: str, teller: Step, totals: Totals, time: Callable[[int], Any]) -> tuple[Any, ...]:
+    """The row of a workflow that comes with one batch, in the order of `WORKFLOW_COLUMNS`: the usual case, made at once."""
+    root = teller.parent_id is None
+    return (
+        id,
+        teller.name,
+        teller.source,
+        str(teller.status if root else Status.RUNNING),
+        teller.error if root else None,
+        time(teller.started_ns),
+        time(teller.ended_ns) if root and teller.ended_ns is not None else None,
+        teller.duration_ms if root else None,
+        totals.steps,
+        totals.llm_calls,
+        totals.tool_calls,
+        totals.failed_steps,
+        totals.input_tokens,
+        totals.output_tokens,
+        float(totals.cost_usd),
+        totals.unpriced_calls,
+        teller.session_id,
+        teller.user_id,
+        teller.tenant_id,
+        dump_json(teller.labels).decode() if teller.labels else None,
+        totals.cache_read_tokens,
+        totals.cache_write_tokens,
+        totals.reasoning_tokens,
+        totals.estimated_calls,
+        totals.duration_ms,
+        teller.id,
+        int(not root),
+        teller.sequence,
+    )
 
 
 def apply_totals(row: dict[str, Any], delta: Totals) -> None:

@@ -16,7 +16,7 @@ import orjson
 from sqlalchemy import Connection, Table, delete, select
 from treerings.records import Step, Totals
 
-from .deltas import COUNTED_COLUMNS, apply_totals, changes_of, deltas_of, facts_of, rank_of, workflow_row
+from .deltas import COUNTED_COLUMNS, apply_totals, changes_of, deltas_of, facts_of, new_workflow_row, rank_of
 from .liveness import Identity, now
 from .rows import WORKFLOW_COLUMNS, payload_row, step_of, step_row
 from .sqlite import SQLiteDatabase
@@ -72,28 +72,31 @@ def _write_workflows(
     if left := deltas.keys() - rows.keys() - {step.workflow_id for step in batch}:
         rows |= _read(connection, database, (), left).workflows
     time = database.time
-    in_batch = {step.id: step for step in batch}
     best: dict[str, Step] = {}
     for step in batch:
         other = best.get(step.workflow_id)
         if other is None or rank_of(step) < rank_of(other):
             best[step.workflow_id] = step
+    in_batch = {step.id: step for step in batch} if rows else {}
+    values = []
     emptied = []
     for id, delta in deltas.items():
         row = rows.get(id)
         if row is None:
-            row = rows[id] = workflow_row(id)
+            if (first := best.get(id)) is not None:
+                values.append(new_workflow_row(id, first, delta, time))
+            continue
         apply_totals(row, delta)
         if not row["steps"]:
             emptied.append(id)
-            del rows[id]
             continue
         teller = _teller(row, best.get(id), in_batch.get(row["facts_id"]), database)
         if teller is _LOOK:
             teller = _first_step(connection, id)
         if teller is not None:
             row.update(facts_of(teller, time))
-    _upsert(connection, database, WORKFLOW, [tuple(row[name] for name in WORKFLOW_COLUMNS) for row in rows.values()])
+        values.append(tuple(row[name] for name in WORKFLOW_COLUMNS))
+    _upsert(connection, database, WORKFLOW, values)
     for table, column in ((WORKFLOW, WORKFLOW.c.id), (LABEL, LABEL.c.workflow_id)):
         if emptied:
             connection.execute(delete(table).where(column.in_(emptied)))
@@ -105,9 +108,6 @@ _LOOK = object.__new__(Step)
 
 def _teller(row: dict[str, Any], best: Step | None, holder: Step | None, database: SQLiteDatabase) -> Step | None:
     """The step of the batch that tells the workflow's facts from now on, None if they stay, or `_LOOK`."""
-    if row["facts_id"] is None:
-        return best
-
     def rank(step: Step) -> tuple[Any, ...]:
         return (int(step.parent_id is not None), database.time(step.started_ns), step.sequence, step.id)
 
