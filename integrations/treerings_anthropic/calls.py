@@ -1,0 +1,239 @@
+"""One request to Anthropic's Messages interface: what it asks for, and what came of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from treerings import Kind, Status, runtime
+from treerings.context import OpenStep
+from treerings.http_bodies import decoded, follow_body, tell_when_left
+from treerings.own_steps import status_of
+from treerings.recorder import Recorder
+from treerings.snapshot import Budget, snapshot
+from treerings.streams import follow_inside
+from treerings.usage_formats.events import parse
+from treerings.wrapping import Call
+
+from .answers import Answer, of
+
+__all__ = ["SOURCE", "SdkCall", "asked_by", "attempted", "prompt_of", "start"]
+
+SOURCE = "anthropic"
+PATHS = {"/v1/messages": "messages", "/v1/complete": "completions"}
+"""What is a model call; counting tokens is free, and a batch answers another day."""
+REQUEST = (
+    *("max_tokens", "max_tokens_to_sample", "temperature", "top_p", "top_k", "stop_sequences", "stream", "thinking"),
+    *("tool_choice", "service_tier", "speed", "output_config", "container", "inference_geo", "effort"),
+)
+RETRIES = "x-stainless-retry-count"
+"""The header in which the SDK says how often it tried before."""
+MAX_BODY = 8_000_000
+"""Bytes of a body that are kept to read the answer from; of a longer one the usage is unknown."""
+MAX_ASKED = 1_000
+
+_asked: OrderedDict[str, str] = OrderedDict()
+
+
+def asked_by(tool_call_id: str) -> str | None:
+    """The id of the step of the model call that asked for this tool call, of the last thousand."""
+    return _asked.get(tool_call_id)
+
+
+def attempted(step: OpenStep, retries: int) -> None:
+    """Say how many attempts of this call failed before the one that was answered, or given up."""
+    if step.source == SOURCE and step.kind is Kind.LLM and not step.ended:
+        runtime.current_recorder().update(step, attributes={"attempt": retries + 1})
+
+
+class SdkCall(Call):
+    """A model call whose answer comes whole, as a stream of events, or as bytes that the program reads itself."""
+
+    __slots__ = ("_body", "_bytes", "_dressed", "_response", "answer")
+
+    def __init__(self, recorder: Recorder, step: OpenStep) -> None:
+        super().__init__(recorder, step)
+        self.answer = Answer(recorder.snapshot)
+        self._bytes: list[bytes] | None = None
+        self._body = 0
+        self._response: Any = None
+        self._dressed = False
+        """Whether the model asked for has a name of Bedrock's, which is what it is priced by."""
+
+    def finish(self, result: Any) -> Any:
+        response = of(result, "http_response")
+        if response is not None or _is_http(result):
+            self._finish_body(result if response is None else response)
+        elif (followed := follow_inside(result, "_iterator", self)) is not None:
+            tell_when_left(of(result, "response"), followed)
+        else:
+            self.answer.take_message(result)
+            self.close(Status.OK, None, None)
+        return result
+
+    def fail(self, error: BaseException) -> None:
+        request = of(error, "request")
+        retries = 0 if request is None else int(request.headers.get(RETRIES, 0))
+        if retries:
+            attempted(self.step, retries)
+        self.close(status_of(error), error, None)
+
+    def see_before(self, parser: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """`parser`, which may refuse an answer that was billed: it is looked at before."""
+
+        def parse_seen(message: Any) -> Any:
+            if not self.step.ended:
+                self.answer = Answer(self.recorder.snapshot)
+                self.answer.take_message(message)
+            return parser(message)
+
+        return parse_seen
+
+    def _finish_body(self, response: Any) -> None:
+        """The program reads the answer itself: what has been read is here, the rest is looked at on its way."""
+        self._bytes, self._response = [], response
+        if follow_body(response, self):
+            return
+        self._response = None
+        self._take_body(response.content)
+        self.close(Status.OK, None, None)
+
+    @property
+    def complete(self) -> bool:
+        """A consumer that leaves a stream after its last count cancels nothing."""
+        if self._bytes is None:
+            return self.answer.whole
+        return any(b"message_stop" in chunk for chunk in self._bytes[-3:])
+
+    def take(self, item: Any) -> bool:
+        if self._bytes is None:
+            return self.answer.take_event(item)
+        self._body += len(item)
+        if self._body <= MAX_BODY:
+            self._bytes.append(item)
+        return b"_delta" in item
+
+    def close(self, status: Status, error: BaseException | None, time_ns: int | None) -> None:
+        if self._response is not None and self._bytes is not None and self._body <= MAX_BODY:
+            response, self._response = self._response, None
+            self._take_body(decoded(response, b"".join(self._bytes)))
+        answer = self.answer
+        for tool_call_id in answer.tool_call_ids():
+            _asked[tool_call_id] = self.step.id
+            if len(_asked) > MAX_ASKED:
+                _asked.popitem(last=False)
+        self.end(
+            status=status,
+            error=error,
+            time_ns=time_ns,
+            output=answer.output(),
+            usage=answer.usage(),
+            model=None if self._dressed else answer.model,
+            response_id=answer.id,
+            attributes={"finish_reason": answer.finish_reason} if answer.finish_reason else None,
+        )
+
+    def _take_body(self, body: bytes) -> None:
+        whole = _json(body)
+        if isinstance(whole, dict):
+            self.answer.take_message(whole)
+            return
+        for event in parse(body):
+            packed = of(event, "bytes")  # Bedrock's frames
+            self.answer.take_event(_json(base64.b64decode(packed)) if isinstance(packed, str) else event)
+
+
+def start(client: Any, options: Any) -> SdkCall | None:
+    """A call for this request; None for one that is no model call."""
+    path = _path(str(options.url))
+    body = _body_of(options)
+    if path is None or str(options.method).lower() != "post" or not isinstance(body, Mapping):
+        return None
+    model = body.get("model")
+    provider = _provider(client, model)
+    call = SdkCall.start(
+        Kind.LLM,
+        path,
+        source=SOURCE,
+        input=body["prompt"] if path == "completions" else prompt_of(body.get("messages"), body.get("system")),
+        model=model if isinstance(model, str) else None,
+        provider=provider,
+        attributes=_attributes(path, body),
+    )
+    if call is not None:
+        call._dressed = provider == "bedrock"
+        if callable(parser := of(options, "post_parser")):
+            options.post_parser = call.see_before(parser)
+    return call
+
+
+def _path(url: str) -> str | None:
+    path = url.partition("?")[0].rstrip("/")
+    return next((name for end, name in PATHS.items() if path.endswith(end)), None)
+
+
+def _body_of(options: Any) -> Any:
+    body, extra = options.json_data, options.extra_json
+    if isinstance(body, Mapping) and isinstance(extra, Mapping):
+        return {**body, **extra}
+    return body
+
+
+def _provider(client: Any, model: Any) -> str | None:
+    """Whose bill it is, by the client's class, of which the user's may be a subclass, and by its host.
+
+    None where others speak Anthropic's language: there the model's name has to do.
+    """
+    for base in type(client).__mro__:
+        for name, provider in (("Bedrock", "bedrock"), ("Vertex", "google-vertex"), ("Foundry", "azure")):
+            if name in base.__name__:
+                return provider
+    host = str(client.base_url.host)
+    named = isinstance(model, str) and model.startswith("claude")
+    return "anthropic" if named or host.endswith("anthropic.com") else None
+
+
+def prompt_of(messages: Any, system: Any = None) -> list[Any]:
+    """The conversation with the system prompt first, within one budget that the latest messages get first."""
+    if not isinstance(messages, list | tuple):  # an iterator is read once, by the SDK
+        messages = [messages]
+    if isinstance(system, str | list) and system:
+        messages = [{"role": "system", "content": system}, *messages]
+    budget = Budget()
+    taken: list[Any] = []
+    for place in range(len(messages) - 1, -1, -1):
+        if budget.items <= 0 or budget.chars <= 0:
+            taken.append(f"… {place + 1} earlier messages")
+            break
+        taken.append(snapshot(messages[place], budget=budget))
+    taken.reverse()
+    return taken
+
+
+def _attributes(path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
+    request = {name: snapshot(value) for name in REQUEST if _is_given(value := body.get(name))}
+    tools = body.get("tools")
+    if isinstance(tools, list | tuple) and tools:
+        request["tools"] = [str(of(tool, "name") or of(tool, "type") or "?") for tool in tools[:100]]
+    attributes: dict[str, Any] = {"request": request} if request else {}
+    if path == "completions":
+        attributes["call_type"] = "completion"
+    return attributes or None
+
+
+def _is_given(value: Any) -> bool:
+    return value is not None and type(value).__name__ not in ("Omit", "NotGiven")
+
+
+def _is_http(result: Any) -> bool:
+    return hasattr(result, "iter_raw") and hasattr(result, "is_stream_consumed")
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:  # a stream of events, or a page of a proxy
+        return None

@@ -1,0 +1,131 @@
+"""The SDK's tool runner: its loop is an agent, each tool that it runs a tool call."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any
+
+from treerings import Kind, Status, StopWorkflow
+from treerings.context import OpenStep, enter, leave
+from treerings.recorder import Recorder
+from treerings.streams import follow_async_generator, follow_generator
+from treerings.wrapping import Call
+
+from .answers import Answer, of
+from .calls import SOURCE, asked_by, prompt_of
+
+__all__ = ["RunnerCall", "ToolCall", "ToolError", "run_loop", "run_loop_async", "start_tool"]
+
+logger = logging.getLogger("treerings")
+
+_steps: weakref.WeakKeyDictionary[Any, OpenStep] = weakref.WeakKeyDictionary()
+
+
+class ToolError(Exception):
+    """A tool's failure, as the runner told it to the model."""
+
+
+class RunnerCall(Call):
+    """The loop while it runs: from its first message to its last, or to where the program leaves it."""
+
+    __slots__ = ("_output", "complete")
+
+    def __init__(self, recorder: Recorder, step: OpenStep) -> None:
+        super().__init__(recorder, step)
+        self.complete = False
+        self._output: Any = None
+
+    def take(self, item: Any) -> bool:
+        reason = of(item, "stop_reason")
+        self.complete = reason is not None and reason != "tool_use"
+        if isinstance(of(item, "content"), list):
+            answer = Answer(self.recorder.snapshot)
+            answer.take_message(item)
+            self._output = answer.output()
+        return False
+
+    def close(self, status: Status, error: BaseException | None, time_ns: int | None) -> None:
+        self.end(status=status, error=error, time_ns=time_ns, output=self._output)
+
+
+class ToolCall(Call):
+    """A tool of the program, run by the loop: it answers with its result, or with what went wrong."""
+
+    __slots__ = ()
+
+    def finish(self, result: Any) -> Any:
+        output = self.recorder.snapshot(of(result, "content"))
+        if of(result, "is_error") is True:
+            error = ToolError(output if isinstance(output, str) else _text(output))
+            self.end(status=Status.ERROR, error=error, output=output)
+        else:
+            self.end(output=output)
+        return result
+
+
+def start_tool(runner: Any, block: Any) -> ToolCall | None:
+    """A call for what the model asked for in this `tool_use` block.
+
+    A tool may run while the program reads the answer as a stream, outside of the loop: it is the runner's all the same.
+    """
+    asked = asked_by(block.id)
+    loop = _steps.get(runner)
+    token = None if loop is None or loop.ended else enter(loop)
+    try:
+        return ToolCall.start(
+            Kind.TOOL,
+            str(block.name),
+            source=SOURCE,
+            input=block.input,
+            attributes={"tool_call_id": str(block.id), **({"called_by": asked} if asked else {})},
+        )
+    finally:
+        if token is not None:
+            leave(token)
+
+
+def run_loop(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """For the generator function that is the loop. The runner makes it when it is made: the step starts at the first read."""
+    return _loop(function(*args, **kwargs), weakref.ref(args[0]))
+
+
+def _loop(generator: Generator[Any, Any, Any], runner: weakref.ref[Any]) -> Generator[Any, Any, Any]:
+    call = _start(runner())
+    return (yield from generator if call is None else follow_generator(generator, call))
+
+
+def run_loop_async(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`run_loop` for the asynchronous runners."""
+    return _loop_async(function(*args, **kwargs), weakref.ref(args[0]))
+
+
+async def _loop_async(generator: AsyncGenerator[Any, None], runner: weakref.ref[Any]) -> AsyncGenerator[Any, None]:
+    call = _start(runner())
+    followed = generator if call is None else follow_async_generator(generator, call)
+    try:
+        async for item in followed:
+            yield item
+    finally:
+        await followed.aclose()
+
+
+def _start(runner: Any) -> RunnerCall | None:
+    try:
+        call = RunnerCall.start(
+            Kind.AGENT, "tool_runner", source=SOURCE, input=prompt_of(of(of(runner, "_params"), "messages"))
+        )
+    except StopWorkflow:
+        raise
+    except Exception as error:  # a bug of ours is no reason to stop the program
+        logger.error("A tool runner is not recorded", exc_info=error)
+        return None
+    if call is not None:
+        _steps[runner] = call.step
+    return call
+
+
+def _text(content: Any) -> str:
+    parts = [of(part, "text") for part in content] if isinstance(content, list) else []
+    return " ".join(part for part in parts if isinstance(part, str))
