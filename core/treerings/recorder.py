@@ -178,16 +178,21 @@ class Recorder:
         force are added to `labels`. `expected` is what `expect` gave for this step; `time_ns` is when it started (UTC),
         where a framework says so later. Raises nothing but `StopWorkflow` of a guard; the step is then recorded as cancelled.
         """
-        step = self.expect(kind, name, source=source, parent=parent) if expected is None else expected
         clock = self.clock
         if expected is not None:
-            step.kind, step.name = kind, name
+            step = expected
+            step.kind, step.name, step.start_clock_ns = kind, name, clock.monotonic_ns()
             if parent is not None and parent.workflow_id == step.workflow_id:
                 step.parent = parent
+        else:
+            step_id = clock.new_id()
+            if parent is None:
+                workflow_id, sampled = step_id, self._sampled(step_id)
+            else:
+                workflow_id, sampled = parent.workflow_id, parent.sampled
+            step = OpenStep(step_id, workflow_id, parent, kind, name, source, clock.monotonic_ns(), sampled)
         if time_ns is None:
             time_ns = clock.time_ns()
-            if expected is not None:
-                step.start_clock_ns = clock.monotonic_ns()
         else:
             step.start_clock_ns = clock.at(time_ns)
         if not step.sampled:
@@ -195,10 +200,11 @@ class Recorder:
         in_force = current_labels()
         if in_force is not None:
             labels = {**labels, **in_force} if labels else in_force
+        above = step.parent
         event = StepStarted(
             step.id,
             step.workflow_id,
-            None if step.parent is None else step.parent.id,
+            None if above is None else above.id,
             kind,
             name,
             source,
@@ -223,12 +229,12 @@ class Recorder:
         It is in the workflow of `parent` for good; another parent in that workflow may be given to `start`.
         """
         step_id = self.clock.new_id()
-        if parent is None:
-            workflow_id = step_id
-            sampled = self._sample >= 1.0 or int(step_id[-8:], 16) < self._sample * 0x1_0000_0000
-        else:
-            workflow_id, sampled = parent.workflow_id, parent.sampled
+        workflow_id = step_id if parent is None else parent.workflow_id
+        sampled = self._sampled(step_id) if parent is None else parent.sampled
         return OpenStep(step_id, workflow_id, parent, kind, name, source, self.clock.monotonic_ns(), sampled)
+
+    def _sampled(self, workflow_id: str) -> bool:
+        return self._sample >= 1.0 or int(workflow_id[-8:], 16) < self._sample * 0x1_0000_0000
 
     def update(
         self,
