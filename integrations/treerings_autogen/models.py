@@ -83,7 +83,8 @@ class CallWatch:
             self.attributes.setdefault("finish_reason", made.finish_reason)
             usage = usage or counted(made.usage)
             if made.cached:
-                usage = Usage(cache_hit=True)
+                usage = usage or Usage()
+                usage.cache_hit = self.attributes["cache_hit"] = True
             asked_for(self.step, made.content)
         finished = made is not None and isinstance(error, GeneratorExit)
         runtime.current_recorder().end(

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 from treerings import StopWorkflow
 from treerings.context import OpenStep, enter, leave
 
+from .places import note_stop, place
+
 __all__ = ["Begin", "Watch", "argument", "awaiting", "streaming"]
 
 logger = logging.getLogger("treerings")
@@ -129,7 +131,8 @@ async def _run(step: OpenStep | None, resume: Callable[[], Any]) -> Any:
 def _begun(begin: Begin, self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Watch | None:
     try:
         return begin(self, args, kwargs)
-    except StopWorkflow:
+    except StopWorkflow as stop:
+        note_stop(place(), stop)
         raise
     except Exception as error:  # a bug of ours is no reason to stop the program
         logger.error("A call of %s is not recorded", type(self).__qualname__, exc_info=error)

@@ -20,6 +20,7 @@ from autogen_agentchat.teams import (
     Swarm,
 )
 from autogen_core import SingleThreadedAgentRuntime
+from treerings import Kind
 from treerings.testing import Answer, Capture, ModelRequest, ModelServer, ToolCall, outline
 
 LLM = "llm OpenAIChatCompletionClient"
@@ -32,9 +33,9 @@ def test_a_round_robin_run_is_one_tree(server: ModelServer, client: Callable[...
         termination_condition=MaxMessageTermination(3),
     )
 
-    result = asyncio.run(team.run(task="count"))
+    result: Any = asyncio.run(team.run(task="count"))
 
-    assert [message.content for message in result.messages] == ["count", "one", "two"]  # type: ignore[attr-defined]
+    assert [message.content for message in result.messages] == ["count", "one", "two"]
     assert captured.outline() == f"workflow RoundRobinGroupChat\n  agent ann\n    {LLM}\n  agent bob\n    {LLM}"
     root = captured.workflow.steps[0]
     assert (root.input, root.output) == ("count", {"role": "bob", "content": "two"})
@@ -203,7 +204,7 @@ def test_two_teams_at_once_on_one_runtime_keep_their_agents(
         steps = trees[f"team{n}"].steps
         assert {step.name for step in steps if step.kind == "agent"} == {f"bob{n}"}
         assert {step.parent_id for step in steps if step.kind == "agent"} == {steps[0].id}
-        assert [step.kind for step in steps if step.parent_id == steps[0].id].count("llm") == 2
+        assert [step.kind for step in steps if step.parent_id == steps[0].id].count(Kind.LLM) == 2
         assert len([step for step in steps if step.kind == "tool"]) == 2
 
 
