@@ -24,7 +24,8 @@ __all__ = ["CallbackHandler"]
 
 logger = logging.getLogger("treerings")
 
-add_ambient(lambda: ambient(RUNS))
+RUNS.ambient = lambda: ambient(RUNS)
+add_ambient(RUNS.ambient)
 add_caretaker(Translator(RUNS).end_abandoned)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from langchain_core.runnables.config import var_child_runnable_config
-from treerings.context import OpenStep, innermost, own_step
+from treerings.context import OpenStep, innermost, step_around
 
 from .runs import Run, Runs
 
@@ -59,11 +59,9 @@ def find_parent(
             step, run = inner, around
     if step is None and (node := runs.node(metadata.get("langgraph_checkpoint_ns"))) is not None:
         step, run = node.step, node
-    own = own_step()
-    if own is not None and own is not step:
-        open_own = own.nearest_open()
-        if open_own is not None:
-            inner = innermost(step, open_own)
-            if inner is not step:
-                return inner, run if run is not None and run.step.workflow_id == open_own.workflow_id else None
+    other = step_around(runs.ambient)
+    if other is not None and other is not step:
+        inner = innermost(step, other)
+        if inner is not step:
+            return inner, run if run is not None and run.step.workflow_id == other.workflow_id else None
     return step, run

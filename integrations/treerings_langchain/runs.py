@@ -6,6 +6,7 @@ import asyncio
 import time
 import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from contextvars import ContextVar
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -101,6 +102,8 @@ class Runs:
         self._idle_s = idle_s
         self._tidied_s = 0.0
         self._watched: dict[Run, Watched] = {}
+        self.ambient: Callable[[], OpenStep | None] = lambda: None
+        """What was registered with `add_ambient` for these runs."""
 
     def __len__(self) -> int:
         """How many runs are open."""

@@ -7,7 +7,7 @@ import contextvars
 import threading
 
 import pytest
-from treerings import current_step, labels, step
+from treerings import context, current_step, labels, step
 from treerings.context import OpenStep, innermost
 from treerings.events import Kind
 from treerings.testing import Capture
@@ -118,3 +118,18 @@ def test_of_two_steps_the_inner_one_is_innermost() -> None:
 def test_of_unrelated_steps_the_first_is_taken() -> None:
     first, second = an_open_step("a"), an_open_step("b")
     assert innermost(first, second) is first
+
+
+def test_a_framework_may_ask_everybody_but_itself_for_the_step_around(
+    treerings_capture: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = treerings_capture.recorder
+    outer = recorder.start(Kind.TOOL, "outer", source="a")
+    inner = recorder.start(Kind.TOOL, "inner", source="b", parent=outer)
+    monkeypatch.setattr(context, "_ambient", [])
+    own, others = (lambda: inner), (lambda: outer)
+    context.add_ambient(own)
+    context.add_ambient(others)
+
+    assert current_step() is inner
+    assert context.step_around(own) is outer
