@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from treerings import Kind, Recorder, Status, runtime
-from treerings.context import OpenStep, current_step, innermost
+from treerings.context import OpenStep, innermost, step_around
 
 from .ends import End
 from .scopes import Execution, Key, Scope, Scopes
@@ -57,7 +57,10 @@ class Assembler:
         """When the first chunk of a call came whose start was not told yet."""
         self._streaming: OrderedDict[str, None] = OrderedDict()
         self._silent: set[str] = set()
-        self._busy = threading.local()
+        self.lookup: Callable[[], OpenStep | None] = lambda: None
+        """What was registered with `add_ambient` for these scopes."""
+        self.catch_up: Callable[[], bool] = lambda: False
+        """Waits a moment until what was emitted is told; whether it is."""
 
     def clear(self) -> None:
         """Forget everything."""
@@ -70,7 +73,7 @@ class Assembler:
 
     def started(self, recorder: Recorder, told: Told, said: Start) -> None:
         """Something began."""
-        around = self._around()
+        around = step_around(self.lookup)
         with self.scopes.lock:
             scope = self.scopes.by_event.get(told.event_id)
             if scope is not None and scope.told:
@@ -249,7 +252,7 @@ class Assembler:
 
     def ended(self, recorder: Recorder, told: Told, end: End) -> None:
         """Something ended; the first end of a step counts."""
-        around = self._around()
+        around = step_around(self.lookup)
         untold: Execution | None = None
         with self.scopes.lock:
             scope = self._started_of(told, end)
@@ -385,8 +388,6 @@ class Assembler:
         Given are the top of its stack, what is below that, and the execution. The stack is ahead of what was told to us:
         a scope on top of it is open, and one that nobody told yet is going to be told.
         """
-        if getattr(self._busy, "deep", False):
-            return None
         scope = self.scopes.by_event.get(event_id) if event_id is not None else None
         if scope is not None and scope.execution.uuid == uuid:
             return scope.step.nearest_open()
@@ -395,7 +396,16 @@ class Assembler:
         recorder = runtime.current_recorder()
         if not recorder.enabled:
             return None
-        around = self._around()
+        if uuid is None and event_id is not None and self.catch_up():
+            # outside of executions there is nothing to tell a call that began just now from what an interrupt left
+            # on the stack before we listened: once all is told, what is unknown still is dead
+            with self.scopes.lock:
+                scope = self.scopes.by_event.get(event_id)
+                if scope is None:
+                    self.scopes.bury(event_id)
+                    return None
+            return scope.step.nearest_open()
+        around = step_around(self.lookup)
         with self.scopes.lock:
             execution = self.scopes.execution(uuid) if uuid is not None else None
             if execution is None:
@@ -410,15 +420,6 @@ class Assembler:
                 scope = self.scopes.by_event.get(event_id) or self._expect(recorder, execution, event_id, inside)
                 return scope.step.nearest_open() if scope is not None else None
             return root.step.nearest_open() if root is not None else None
-
-    def _around(self) -> OpenStep | None:
-        """The step around the running code by everybody else's word."""
-        before = getattr(self._busy, "deep", False)
-        self._busy.deep = True
-        try:
-            return current_step()
-        finally:
-            self._busy.deep = before
 
     # -- what nobody tells ----------------------------------------------------------------------------------------
 

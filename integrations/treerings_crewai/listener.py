@@ -214,20 +214,35 @@ def ambient() -> OpenStep | None:
 
 
 def drain(seconds: float | None) -> None:
-    """Wait until the handlers of everything that was emitted so far have run: CrewAI returns from a kickoff before.
+    """Wait until the handlers of everything that was emitted so far have run: CrewAI returns from a kickoff before."""
+    if not _listening:
+        return
+    recorder = runtime.current_recorder()
+    before_ns = recorder.clock.time_ns()
+    if catch_up(LONGEST_WAIT if seconds is None else min(seconds, LONGEST_WAIT)):
+        ASSEMBLER.settle(recorder, before_ns)
+
+
+def catch_up(seconds: float = 0.05) -> bool:
+    """Wait until everything emitted so far was told to us; whether it was.
 
     The bus's own `flush` does not wait for classes of events that also have an asynchronous handler. An event of ours
     goes through the same pool, in a context of its own, so that it leaves no trace in anybody's run.
     """
-    if not _listening or threading.current_thread().name.startswith("CrewAI"):
-        return
-    recorder = runtime.current_recorder()
-    before_ns = recorder.clock.time_ns()
-    if crewai_event_bus._has_pending_events and not crewai_event_bus._shutting_down:
-        wait = LONGEST_WAIT if seconds is None else max(0.0, min(seconds, LONGEST_WAIT))
-        done = contextvars.Context().run(crewai_event_bus.emit, None, TreeringsFlushEvent())
+    bus = crewai_event_bus
+    if threading.current_thread().name.startswith("CrewAI"):  # one of the handlers that would be waited for
+        return False
+    if not bus._has_pending_events or bus._shutting_down:
+        return True
+    try:
+        done = contextvars.Context().run(bus.emit, None, TreeringsFlushEvent())
         if done is not None:
-            done.result(wait)
-        if not crewai_event_bus.flush(wait):
-            return
-    ASSEMBLER.settle(recorder, before_ns)
+            done.result(seconds)
+    except TimeoutError:
+        return False
+    except RuntimeError:  # the interpreter goes down: it has waited for the pool
+        return True
+    return bus.flush(seconds)
+
+
+ASSEMBLER.lookup, ASSEMBLER.catch_up = ambient, catch_up

@@ -27,6 +27,11 @@ from treerings_crewai import integration
 from treerings_crewai.listener import ASSEMBLER
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """CrewAI warns of its own fields at every agent."""
+    config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:crewai")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cheap_clients() -> Iterator[None]:
     """Every HTTP client reads the certificates of all authorities; nothing here speaks TLS: once is enough."""
