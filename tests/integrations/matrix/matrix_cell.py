@@ -84,7 +84,7 @@ def answer(request: ModelRequest) -> Answer:
     done = "Thought: I know.\nFinal Answer: The oak has 112 rings."
     if "Action Input" in request.text:  # a prompt that describes the tools in words
         (name,) = {*re.findall(r"Tool Name: (\w+)", request.text)}
-        observed = re.search(r"^Observation: ?(?!the result)", request.text, re.MULTILINE)
+        observed = re.search(r"^Observation:(?! the result)", request.text, re.MULTILINE)
         call = f'Thought: I ask.\nAction: {name}\nAction Input: {{"question": "How old is the oak?"}}'
         return Answer(done if observed else call)
     if not request.tools or any(turn.role == "tool" for turn in request.turns):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 from langchain.agents import create_agent
 from langchain_core.tools import StructuredTool
 from langchain_openai import ChatOpenAI
@@ -14,7 +15,14 @@ NAME, INTEGRATION = "LangChain", "langchain"
 
 
 def _agent(base_url: str, model: str, tool: StructuredTool) -> Any:
-    chat = ChatOpenAI(model=model, base_url=base_url, api_key=SecretStr("unused"), max_retries=0)
+    # the client that LangChain keeps for all holds connections of a loop that may be over
+    chat = ChatOpenAI(
+        model=model,
+        base_url=base_url,
+        api_key=SecretStr("unused"),
+        max_retries=0,
+        http_async_client=httpx.AsyncClient(),
+    )
     return create_agent(chat, [tool], name="langchain_agent")
 
 
