@@ -1,1 +1,1 @@
-"""haystack: see the page in docs."""
+"""haystack, captured through its own tracing: `treerings.instrument("haystack")`."""

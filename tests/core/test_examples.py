@@ -21,6 +21,22 @@ agent forester
   llm OpenAIChat
   tool rainfall
   llm OpenAIChat""",
+    "haystack_pipeline.py": """
+workflow weather
+  node prompt
+  agent forester
+    llm chat_generator
+    tool rainfall
+    llm chat_generator""",
+    "autogen_team.py": """
+workflow Swarm
+  agent researcher
+    llm OpenAIChatCompletionClient
+    tool rainfall
+    llm OpenAIChatCompletionClient
+    handoff transfer_to_writer
+  agent writer
+    llm OpenAIChatCompletionClient""",
     "chain.py": """
 workflow RunnableSequence
   llm ChatOpenAI""",
