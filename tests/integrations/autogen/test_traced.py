@@ -72,16 +72,17 @@ def test_a_failure_is_one_step(
 
 def test_it_passes_for_the_client(client: Callable[..., Any]) -> None:
     inner = client()
-    outer: Any = traced(inner)
+    outer = traced(inner)
 
     assert isinstance(outer, OpenAIChatCompletionClient)
     assert isinstance(outer, ChatCompletionClient)
     assert traced(outer) is outer
     assert outer.model_info == inner.model_info
     assert outer.total_usage() == inner.total_usage()
-    outer.note = "mine"
-    assert inner.note == outer.note == "mine"
-    del outer.note
+    changed: Any = outer
+    changed.note = "mine"
+    assert inner.note == changed.note == "mine"
+    del changed.note
     assert not hasattr(inner, "note")
     assert repr(outer) == repr(inner)
 
