@@ -8,7 +8,8 @@ How a page is run, in a process of its own, in an empty folder with an empty sto
   written to that file as well; one called `test_*.py` is run by pytest.
 - ```toml blocks whose first line is such a comment (`# treerings.toml`) are written to that file.
 - `<!-- prelude` ... `-->` holds Python that runs at that place and that readers do not see.
-- `<!-- table: settings -->` ... `<!-- end -->` holds the table of all settings.
+- `<!-- table: settings -->` ... `<!-- end -->` holds the table of all settings; `integrations` that of what can be captured,
+  `packages` that of the folder `integrations/`.
 - `<!-- output -->` before a ```text block: it holds what the Python block above prints. Before a ```console block: its `$`
   lines are run, and what they print stands below each.
 """
@@ -26,6 +27,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +66,7 @@ class Block:
 
 def pages() -> list[Path]:
     """The pages of the documentation."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [ROOT / "README.md", ROOT / "integrations" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(text: str) -> list[Block]:
@@ -165,7 +167,53 @@ def settings_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-TABLES = {"settings": settings_table}
+def integrations_table() -> str:
+    """Every integration of this repository: what it captures, from which version on, how, and its page."""
+    lines = ["| name | captures | from version | through | page |", "|---|---|---|---|---|"]
+    for integration in _integrations():
+        requirement = _requirement(integration.extra)
+        version = requirement.partition(">=")[2] or "any"
+        page = f"[{integration.name}]({integration.name}.md)" if _page(integration.name).exists() else "–"
+        captured = f"{integration.title or integration.name} (`{requirement.partition('>')[0]}`)"
+        lines.append(f"| `{integration.name}` | {captured} | {version} | {integration.observes} | {page} |")
+    return "\n".join(lines) + "\n"
+
+
+def packages_table() -> str:
+    """The packages of integrations and what they capture."""
+    lines = ["| package | framework |", "|---|---|"]
+    for integration in _integrations():
+        shown = f" ([what is recorded](../docs/{integration.name}.md))" if _page(integration.name).exists() else ""
+        title = integration.title or integration.name
+        lines.append(f"| `{integration.module.partition('.')[0]}` | {title}{shown} |")
+    return "\n".join(lines) + "\n"
+
+
+def _integrations() -> list[Any]:
+    """Those whose code is here, by name."""
+    import importlib.util
+
+    from treerings.registry import Registry
+
+    registry = Registry()
+    registry.load()
+    ours = [
+        item for item in registry.integrations.values() if (ROOT / "integrations" / item.module.split(".")[0]).is_dir()
+    ]
+    return sorted((item for item in ours if importlib.util.find_spec(item.module)), key=lambda item: item.name)
+
+
+def _requirement(extra: str) -> str:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        requirements: list[str] = tomllib.load(file)["project"]["optional-dependencies"][extra]
+    return requirements[0]
+
+
+def _page(name: str) -> Path:
+    return ROOT / "docs" / f"{name}.md"
+
+
+TABLES = {"settings": settings_table, "integrations": integrations_table, "packages": packages_table}
 
 
 # -- in the process that runs a page ----------------------------------------------------------------------------------

@@ -59,6 +59,10 @@ class Integration:
     a package of their own with this import name."""
     extra: str
     """The extra of treerings that installs it."""
+    title: str = ""
+    """What people call it; the name when empty."""
+    observes: str = ""
+    """What of the framework is listened to or wrapped, in a few words: for people who look at the list."""
     module: str
     """The import name of an `IntegrationModule`."""
     expected: tuple[str, ...] = ("agent", "llm", "tool")

@@ -14,6 +14,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             name="ag2",
             package="ag2",
             extra="ag2",
+            title="AG2",
             module="treerings_ag2.integration",
             expected=("agent", "llm", "tool"),
         )

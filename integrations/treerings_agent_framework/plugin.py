@@ -15,6 +15,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             package="agent_framework",
             distribution="agent-framework-core",
             extra="agent-framework",
+            title="Microsoft Agent Framework",
             module="treerings_agent_framework.integration",
             expected=("agent", "llm", "tool"),
             probe_needs=("agent_framework_openai",),

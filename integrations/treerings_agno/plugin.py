@@ -14,6 +14,8 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             name="agno",
             package="agno",
             extra="agno",
+            title="agno",
+            observes="its agents, teams and models are wrapped",
             module="treerings_agno.integration",
             expected=("agent", "llm", "tool"),
             probe_needs=("openai",),

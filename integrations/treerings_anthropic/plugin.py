@@ -14,6 +14,8 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             name="anthropic",
             package="anthropic",
             extra="anthropic",
+            title="Anthropic SDK",
+            observes="its clients' methods are wrapped",
             module="treerings_anthropic.integration",
             expected=("llm",),
         )

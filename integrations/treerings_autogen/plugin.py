@@ -14,6 +14,8 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             name="autogen",
             package="autogen_agentchat",
             extra="autogen",
+            title="AutoGen",
+            observes="its agents, teams and model clients are wrapped",
             module="treerings_autogen.integration",
             expected=("workflow", "agent", "llm", "tool"),
             probe_needs=("autogen_ext", "openai"),

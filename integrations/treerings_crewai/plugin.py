@@ -14,6 +14,8 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             name="crewai",
             package="crewai",
             extra="crewai",
+            title="CrewAI",
+            observes="its event bus",
             module="treerings_crewai.integration",
             expected=("workflow", "task", "agent", "llm", "tool"),
         )

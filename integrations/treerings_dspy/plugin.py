@@ -14,6 +14,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             name="dspy",
             package="dspy",
             extra="dspy",
+            title="DSPy",
             module="treerings_dspy.integration",
             expected=("agent", "llm", "tool"),
         )

@@ -15,6 +15,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             package="google.genai",
             distribution="google-genai",
             extra="google",
+            title="Google Gen AI SDK",
             module="treerings_google.integration",
             expected=("llm",),
         )

@@ -15,6 +15,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             package="google.adk",
             distribution="google-adk",
             extra="google-adk",
+            title="Google ADK",
             module="treerings_google_adk.integration",
             expected=("agent", "llm", "tool"),
             probe_needs=("litellm",),

@@ -15,6 +15,8 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             name="langchain",
             package="langchain_core",
             extra="langchain",
+            title="LangChain, LangGraph",
+            observes="its callbacks; embeddings are wrapped",
             module="treerings_langchain.integration",
             expected=("workflow", "agent", "llm", "tool"),
             probe_needs=("langchain", "langchain_openai"),

@@ -14,6 +14,8 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             name="litellm",
             package="litellm",
             extra="litellm",
+            title="LiteLLM",
+            observes="its custom logger",
             module="treerings_litellm.integration",
             expected=("llm",),
         )

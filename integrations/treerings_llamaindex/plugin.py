@@ -15,6 +15,8 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             package="llama_index.core",
             distribution="llama-index-core",
             extra="llamaindex",
+            title="LlamaIndex",
+            observes="its instrumentation: spans and events",
             module="treerings_llamaindex.integration",
             expected=("agent", "llm", "tool"),
             probe_needs=("llama_index.llms.openai",),

@@ -14,6 +14,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             name="mcp",
             package="mcp",
             extra="mcp",
+            title="Model Context Protocol SDK",
             module="treerings_mcp.integration",
             expected=("tool",),
         )

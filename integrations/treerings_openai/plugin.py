@@ -14,6 +14,8 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             name="openai",
             package="openai",
             extra="openai",
+            title="OpenAI SDK",
+            observes="its clients' methods are wrapped",
             module="treerings_openai.integration",
             expected=("llm",),
         )

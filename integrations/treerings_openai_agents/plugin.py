@@ -15,6 +15,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             package="agents",
             distribution="openai-agents",
             extra="openai-agents",
+            title="OpenAI Agents SDK",
             module="treerings_openai_agents.integration",
             expected=("agent", "llm", "tool"),
         )

@@ -15,6 +15,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             package="pydantic_ai",
             distribution="pydantic-ai-slim",
             extra="pydantic-ai",
+            title="Pydantic AI",
             module="treerings_pydantic_ai.integration",
             expected=("agent", "llm", "tool"),
             probe_needs=("openai",),

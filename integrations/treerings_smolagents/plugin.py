@@ -14,6 +14,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             name="smolagents",
             package="smolagents",
             extra="smolagents",
+            title="smolagents",
             module="treerings_smolagents.integration",
             expected=("agent", "llm", "tool"),
             probe_needs=("openai",),

@@ -37,7 +37,7 @@ def plugins(as_json: bool, no_color: bool) -> None:
     out = console(no_color=no_color)
     out.print(grid(["", "plugin", "from", "does"], _plugin_rows(infos), whole=2))
     out.print()
-    out.print(grid(["", "framework", "package", "state"], _framework_rows(integrations), whole=2))
+    out.print(grid(["", "framework", "package", "state", "through"], _framework_rows(integrations), whole=2))
 
 
 def plugin_data(info: PluginInfo) -> dict[str, Any]:
@@ -57,6 +57,7 @@ def framework_data(integration: Integration) -> dict[str, Any]:
     return {
         "name": integration.name,
         "package": integration.package,
+        "observes": integration.observes,
         "installed": integration.installed,
         "version": integration.version if integration.installed else None,
         "install": None if integration.installed else integration.install_hint,
@@ -82,4 +83,10 @@ def _framework_rows(integrations: list[Integration]) -> Iterator[list[tuple[str,
             if data["installed"]
             else (f"missing: {data['install']}", "yellow")
         )
-        yield [symbol, (integration.name, "bold"), (integration.package, "bright_black"), state]
+        yield [
+            symbol,
+            (integration.name, "bold"),
+            (integration.package, "bright_black"),
+            state,
+            (integration.observes, ""),
+        ]
