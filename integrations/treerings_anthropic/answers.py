@@ -114,7 +114,9 @@ class Answer:
 
     def tool_call_ids(self) -> list[str]:
         """The ids of the tools that it asked for."""
-        return [str(block["id"]) for block in self._blocks.values() if block.get("type") == "tool_use" and "id" in block]
+        return [
+            str(block["id"]) for block in self._blocks.values() if block.get("type") == "tool_use" and "id" in block
+        ]
 
     def _begin(self, message: Any) -> None:
         self.id = of(message, "id") or self.id
@@ -163,4 +165,3 @@ class Answer:
             return {**block, "input": json.loads(grown)}
         except ValueError:  # the stream was left before its end
             return {**block, "input": grown}
-

@@ -16,7 +16,14 @@ __all__ = ["instrument", "uninstrument", "unwrap", "wrap"]
 
 Client = TypeVar("Client")
 
-_CLIENTS = ("Anthropic", "AnthropicAWS", "AnthropicBedrock", "AnthropicFoundry", "AnthropicGoogleCloud", "AnthropicVertex")
+_CLIENTS = (
+    "Anthropic",
+    "AnthropicAWS",
+    "AnthropicBedrock",
+    "AnthropicFoundry",
+    "AnthropicGoogleCloud",
+    "AnthropicVertex",
+)
 
 
 def instrument() -> None:

@@ -9,7 +9,11 @@ from treerings.testing.recordings import Call
 
 URL = "https://api.anthropic.com/v1/messages"
 MODEL = "claude-sonnet-4-6"
-ASK: dict[str, Any] = {"model": MODEL, "max_tokens": 64, "messages": [{"role": "user", "content": "How old is the oak?"}]}
+ASK: dict[str, Any] = {
+    "model": MODEL,
+    "max_tokens": 64,
+    "messages": [{"role": "user", "content": "How old is the oak?"}],
+}
 USAGE = {
     "input_tokens": 10,
     "cache_creation_input_tokens": 30,

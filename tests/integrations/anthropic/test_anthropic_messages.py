@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import treerings
-from anthropic_answers import ASK, RING_COUNT, USAGE, failed, message, text, tool_use, whole
 from anthropic import Anthropic, OverloadedError
 from anthropic.types import Message
+from anthropic_answers import ASK, RING_COUNT, USAGE, failed, message, text, tool_use, whole
 from pydantic import BaseModel
 from treerings.testing import Capture, ModelServer, capture
 from treerings.testing.recordings import Call
@@ -30,7 +30,10 @@ def test_a_message_is_a_model_call(server: ModelServer, client: Anthropic, captu
         "anthropic",
         "claude-sonnet-4-6",
     )
-    assert step.input == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "How old is the oak?"}]
+    assert step.input == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "How old is the oak?"},
+    ]
     assert step.output == {"role": "assistant", "content": "112 rings."}
     assert step.attributes == {
         "request": {"max_tokens": 64, "temperature": 0.5, "tools": ["ring_count"]},
@@ -86,7 +89,7 @@ def test_an_answer_that_does_not_fit_its_schema_was_billed_all_the_same(
 
     server.play([whole(text("no JSON"))])
 
-    with pytest.raises(ValueError, match="rings|JSON"):
+    with pytest.raises(ValueError, match=r"rings|JSON"):
         client.messages.parse(**ASK, output_format=Oak)
 
     step = captured.step("llm")
@@ -126,9 +129,7 @@ def test_what_the_provider_bills_beside_tokens_is_kept(
     assert (usage.requests, usage.reasoning_tokens, usage.service_tier) == ({"web_search": 2}, 5, "priority")
 
 
-def test_counting_tokens_and_models_is_no_model_call(
-    server: ModelServer, client: Anthropic, captured: Capture
-) -> None:
+def test_counting_tokens_and_models_is_no_model_call(server: ModelServer, client: Anthropic, captured: Capture) -> None:
     server.play([Call("https://api.anthropic.com/v1/messages/count_tokens", 200, {}, {"input_tokens": 9})])
 
     assert client.messages.count_tokens(model=ASK["model"], messages=ASK["messages"]).input_tokens == 9
@@ -228,12 +229,14 @@ def test_steps_hang_below_what_runs(server: ModelServer, client: Anthropic, capt
 def test_answers_are_what_they_are_without_us(server: ModelServer, client: Anthropic) -> None:
     server.play([whole(), whole()])
     before = client.messages.create(**ASK)
-    treerings.instrument("anthropic")
-    treerings.instrument("anthropic")
 
-    after = client.messages.create(**ASK)
+    with capture() as captured:
+        treerings.instrument("anthropic")
+        treerings.instrument("anthropic")
+        after = client.messages.create(**ASK)
+        treerings.uninstrument("anthropic")
+        assert len(captured.steps) == 1
 
-    treerings.uninstrument("anthropic")
     assert type(after) is type(before) is Message
     assert after.to_dict() == before.to_dict() == message()
     assert server.requests[0].data == server.requests[1].data

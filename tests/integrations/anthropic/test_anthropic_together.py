@@ -1,0 +1,79 @@
+"""Beside other things: a thousand calls, LangChain above, the off switch."""
+
+from __future__ import annotations
+
+import gc
+import json
+from typing import Any
+
+import pytest
+import treerings
+from anthropic import Anthropic
+from anthropic_answers import ASK, events, message, tool_use, whole
+from treerings.streams import Followed
+from treerings.testing import Capture, ModelServer, capture
+from treerings_anthropic import calls
+from treerings_anthropic.answers import Answer
+from treerings_anthropic.calls import SdkCall
+
+
+def test_a_thousand_calls_leave_nothing(captured: Capture) -> None:
+    http = pytest.importorskip("httpx2")
+    told = "".join(f"event: {one['type']}\ndata: {json.dumps(one)}\n\n" for one in events(tool_use(tree="oak")))
+
+    def answer(request: Any) -> Any:
+        if json.loads(request.content).get("stream"):
+            return http.Response(200, headers={"content-type": "text/event-stream"}, content=iter([told.encode()]))
+        return http.Response(200, json=message())
+
+    with Anthropic(api_key="unused", http_client=http.Client(transport=http.MockTransport(answer))) as client:
+        for turn in range(500):
+            client.messages.create(**ASK)
+            with client.messages.create(**ASK, stream=True) as stream:
+                for _ in stream:
+                    if turn % 2:
+                        break
+
+    del stream
+    assert len(captured.steps) == 1_000
+    gc.collect()
+    kept = [type(found).__name__ for found in gc.get_objects() if isinstance(found, SdkCall | Answer | Followed)]
+    assert kept == []
+    assert len(calls._asked) <= calls.MAX_ASKED
+
+
+def test_switched_off_nothing_is_recorded(server: ModelServer, client: Anthropic, captured: Capture) -> None:
+    server.play([whole()])
+    captured.recorder.enabled = False
+
+    client.messages.create(**ASK)
+
+    captured.recorder.enabled = True
+    assert captured.steps == []
+
+
+def test_a_guard_stops_the_call_before_it_is_made(server: ModelServer, client: Anthropic, captured: Capture) -> None:
+    class NoModels:
+        @treerings.hookimpl
+        def step_starting(self, step: Any) -> None:
+            if step.kind == "llm":
+                raise treerings.StopWorkflow("No more.")
+
+    registry = treerings.runtime.registry()
+    name = registry.register(NoModels())
+    try:
+        with capture() as guarded, pytest.raises(treerings.StopWorkflow):
+            client.messages.create(**ASK)
+    finally:
+        registry.unregister(name)
+
+    assert server.requests == []
+    assert guarded.outline() == "llm messages cancelled"
+
+
+def test_the_probe_is_recorded(captured: Capture) -> None:
+    from treerings_anthropic.integration import probe
+
+    probe("http://127.0.0.1:9/v1")
+
+    assert captured.outline(show=("output_tokens",)) == "llm messages output_tokens=5"
