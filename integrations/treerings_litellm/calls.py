@@ -19,7 +19,19 @@ __all__ = ["CALLS", "Call", "Calls"]
 class Call:
     """One call of LiteLLM's, with the attempt that is open now."""
 
-    __slots__ = ("attempt", "error", "id", "is_stream", "logging", "parent", "recorder", "said", "step")
+    __slots__ = (
+        "attempt",
+        "error",
+        "id",
+        "is_stream",
+        "logging",
+        "parent",
+        "recorder",
+        "said",
+        "said_ns",
+        "sent",
+        "step",
+    )
 
     def __init__(self, id: str, parent: OpenStep | None = None) -> None:
         self.id = id
@@ -29,6 +41,9 @@ class Call:
         self.recorder: Recorder | None = None
         self.attempt = 0
         self.is_stream = False
+        self.sent: object = None
+        """When the request went out: one object for all loggers that are told of it."""
+        self.said_ns = 0
         self.said: str | None = None
         """What came back of the provider's SDK: the answer as text, or an error's."""
         self.error: BaseException | None = None

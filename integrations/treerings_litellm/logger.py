@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 from typing import Any
 
 import litellm
@@ -49,7 +51,7 @@ class TreeringsLogger(CustomLogger):
         call = CALLS.get(str(kwargs.get("litellm_call_id")))
         said = kwargs.get("original_response")
         if call is not None and isinstance(said, str):
-            call.said = said[:2_000]
+            call.said, call.said_ns = said, time.time_ns()
 
     # -- and ends -------------------------------------------------------------------------------------------------
 
@@ -82,7 +84,9 @@ class TreeringsLogger(CustomLogger):
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
-        self.log_success_event(kwargs, response_obj, start_time, end_time)
+        """LiteLLM carries what an event loop left undone into the next one: what is not open any more ended long ago."""
+        if CALLS.get(str(kwargs.get("litellm_call_id"))) is not None:
+            self.log_success_event(kwargs, response_obj, start_time, end_time)
 
     def log_failure_event(self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any) -> None:
         try:
@@ -93,7 +97,8 @@ class TreeringsLogger(CustomLogger):
     async def async_log_failure_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
-        self.log_failure_event(kwargs, response_obj, start_time, end_time)
+        if CALLS.get(str(kwargs.get("litellm_call_id"))) is not None:
+            self.log_failure_event(kwargs, response_obj, start_time, end_time)
 
 
 LOGGER = TreeringsLogger()
@@ -119,6 +124,9 @@ def _start(
     _tidy(recorder)
     id = str(details.get("litellm_call_id"))
     call = CALLS.get(id)
+    sent = details.get("api_call_start_time")
+    if call is not None and sent is not None and call.sent is sent:
+        return  # another logger of ours was told of this very request
     if call is None or call.attempt == 0:
         places.add(litellm, logger)  # whoever sets `litellm.callbacks` to a list of his own takes us out
     elif call.step is not None and not call.step.ended:
@@ -130,7 +138,7 @@ def _start(
     elif parent is None:
         parent = None if call.parent is None else call.parent.nearest_open()
     call.attempt += 1
-    call.error, call.said, call.recorder = None, None, recorder
+    call.error, call.said, call.sent, call.recorder = None, None, sent, recorder
     call.is_stream = bool(details.get("stream"))
     CALLS.watch(call, _logging(sys._getframe(2)))
     hides = should_redact_message_logging(details)
@@ -173,12 +181,16 @@ def _succeed(id: str, details: dict[str, Any], response: Any, end_time: Any, sta
     if first is not None:
         recorder.update(step, first_token_ns=recorder.clock.at(first))
     served = getattr(response, "model", None)
-    hides = bool(litellm.turn_off_message_logging) if end_time is None else False  # later it is redacted already
+    hides = end_time is None and litellm.turn_off_message_logging is True  # later it is redacted already
     recorder.end(
         step,
         output=None if hides else recorder.snapshot(translate.answer(called, response)),
         usage=translate.usage(
-            response, streamed=call.is_stream, cache_hit=cache_hit, provider=translate.provider(details)
+            response,
+            images=called.call_type == "image",
+            streamed=call.is_stream,
+            cache_hit=cache_hit,
+            provider=translate.provider(details),
         ),
         model=served if isinstance(served, str) and served and not cache_hit else None,
         attributes=translate.ended(response),
@@ -247,7 +259,11 @@ def _told_late(id: str, call: Call | None, details: dict[str, Any], start_time: 
 
 
 def _tidy(recorder: Recorder) -> None:
-    """End what ended without a word: cancelled, a stream that nobody read on, or a failed attempt, of which only one is told."""
+    """End what ended without a word: what was cancelled, a stream that nobody read on, attempts after the first.
+
+    LiteLLM logs one failure of a call, and no success of an asynchronous call's later attempts; but what the SDK gave back
+    it tells always.
+    """
     while CALLS.gone:
         try:
             id, time_ns = CALLS.gone.popleft()
@@ -256,18 +272,31 @@ def _tidy(recorder: Recorder) -> None:
         call = CALLS.end(id)
         if call is None or call.step is None or call.step.ended or call.recorder is None:
             continue
-        failed = call.error is not None or (not call.is_stream and call.said is not None and call.said[:1] not in "{[")
-        call.recorder.end(
-            call.step,
-            status=Status.ERROR if failed else Status.CANCELLED,
-            error=call.error,
-            attributes=None if call.error is not None or not failed else _said(call),
-            time_ns=time_ns,
-        )
+        try:
+            response = None if call.is_stream or not call.said else json.loads(call.said)
+        except ValueError:
+            response = call.said
+        if isinstance(response, dict) and call.error is None:
+            call.recorder.end(
+                call.step,
+                output=call.recorder.snapshot(translate.answer(translate.What(call.step.kind, ""), response)),
+                usage=translate.usage(response, streamed=False, cache_hit=False, provider=None),
+                attributes=translate.ended(response),
+                time_ns=call.said_ns,
+            )
+        else:
+            failed = call.error is not None or response is not None
+            call.recorder.end(
+                call.step,
+                status=Status.ERROR if failed else Status.CANCELLED,
+                error=call.error,
+                attributes=None if call.error is not None or not failed else _said(call),
+                time_ns=time_ns,
+            )
 
 
 def _said(call: Call) -> dict[str, Any] | None:
-    return {"provider_error": call.said} if call.said else None
+    return {"provider_error": call.said[:2_000]} if call.said else None
 
 
 CALLS.know(litellm.utils.client)

@@ -155,13 +155,17 @@ def ended(response: Any) -> dict[str, Any]:
     return found
 
 
-def usage(response: Any, *, streamed: bool, cache_hit: bool, provider: str | None) -> Usage | None:
+def usage(
+    response: Any, *, streamed: bool, cache_hit: bool, provider: str | None, images: bool = False
+) -> Usage | None:
     """The usage that the provider reported; None when it did not.
 
     Of a stream without a report LiteLLM says 0 and 0, or counts itself: neither is the provider's word. It puts what the
     chunks reported into the hidden parameters when the caller did not ask for it.
     """
     found = Usage.from_provider(response, provider)
+    if images and not found.input_tokens and not found.output_tokens:
+        found = Usage.from_provider({"data": _get(response, "data")})  # beside a usage of zeros, which LiteLLM adds
     if streamed and not cache_hit:
         hidden = _get(response, "_hidden_params")
         reported = hidden.get("usage") if isinstance(hidden, dict) else None

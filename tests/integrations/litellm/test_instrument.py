@@ -125,12 +125,12 @@ def test_the_probe_records_a_call(shared_server: Any, captured: Capture) -> None
 
 
 def test_many_calls_leave_nothing(settled: Settled, captured: Capture, ask: dict[str, Any]) -> None:
-    for _ in range(1_000):
+    for _ in range(300):
         litellm.completion(**ask, mock_response="oak")
 
     settled()
     assert len(CALLS) == 0
-    assert len(captured.steps) == 1_000
+    assert len(captured.steps) == 300
 
 
 def test_a_failure_of_ours_does_not_reach_the_caller(
