@@ -80,8 +80,9 @@ class Assembler:
                 return
             lost = self._leaked(told, said)
             execution = scope.execution if scope is not None else self._execution_of(recorder, told, said, around)
-            if scope is None and said.begins and self._is_root(execution, told):
-                scope = execution.root
+            stand_in: Scope | None = None
+            if said.begins and scope is not execution.root and self._is_root(execution, told):
+                stand_in, scope = scope, execution.root
             parent: OpenStep | None
             if scope is not None and scope is execution.root:
                 parent = scope.step.parent
@@ -106,6 +107,8 @@ class Assembler:
             first_ns = self._first_tokens.pop(str(said.key[1]), None) if said.key and said.kind is Kind.LLM else None
         for dead in lost:
             self._abandon(recorder, dead)
+        if stand_in is not None:  # things inside were told first and hang below it
+            self._show(recorder, stand_in)
         if not scope.collapsed:
             attributes = said.attributes
             if said.collapsed:  # its children came first and hang below it
@@ -172,11 +175,12 @@ class Assembler:
         self.scopes.open(scope, said.key)
         for task_id in said.tasks:
             execution.crews[task_id] = scope
-        if said.kind is Kind.AGENT and said.key is not None:
+        if said.kind in (Kind.AGENT, Kind.TASK) and said.key is not None:
             attempts = execution.attempts.setdefault(said.key, [])
-            if attempts:
+            if attempts and said.kind is Kind.AGENT:
                 said.attributes["attempt"] = len(attempts) + 1
             attempts.append(scope)
+            del attempts[:-100]
         elif said.kind is Kind.LLM and said.agent is not None:
             for agent in execution.open.get(said.agent, ()):
                 agent.calls += 1
@@ -188,11 +192,11 @@ class Assembler:
     def _parent(self, recorder: Recorder, execution: Execution, told: Told, said: Start) -> OpenStep | None:
         """The parent within the execution: by CrewAI's id if that fits, else by agent and task, else the root."""
         given = self._given(recorder, execution, told)
-        meant = self._meant(execution, said)
+        meant = self._meant(execution, told, said)
         root = execution.root
         if meant is None or given is meant:
             chosen = given or root
-        elif given is None or given.ended or _inside(meant.step, given.step):
+        elif given is None or (given.told and not given.open_at(told.time_ns)) or _inside(meant.step, given.step):
             chosen = meant
         else:
             chosen = given
@@ -204,11 +208,11 @@ class Assembler:
             return None
         scope = self.scopes.by_event.get(told.parent_id)
         if scope is None:
-            return self._expect(recorder, execution, told.parent_id)
+            return self._expect(recorder, execution, told.parent_id, told.time_ns)
         return scope if scope.execution is execution else None
 
     def _expect(
-        self, recorder: Recorder, execution: Execution, event_id: str, inside: str | None = None
+        self, recorder: Recorder, execution: Execution, event_id: str, time_ns: int, inside: str | None = None
     ) -> Scope | None:
         root = execution.root
         if root is None:
@@ -217,25 +221,25 @@ class Assembler:
         if above is None or above.execution is not execution:
             above = root
         scope = Scope(event_id, execution, recorder.expect(Kind.NODE, "crewai", source=SOURCE, parent=above.step))
-        scope.at_ns = recorder.clock.time_ns()
+        scope.at_ns = time_ns
         self.scopes.add(scope)
         return scope
 
-    def _meant(self, execution: Execution, said: Start) -> Scope | None:
-        """The open scope that the event's agent and task name."""
+    def _meant(self, execution: Execution, told: Told, said: Start) -> Scope | None:
+        """The scope that was open for the event's agent and task."""
         if said.kind is Kind.TASK:
             crew = execution.crews.get(said.task_id or "")
-            return crew if crew is not None and not crew.ended else None
+            return crew if crew is not None and crew.open_at(told.time_ns) else None
         found = None
         if said.kind is not Kind.AGENT and said.agent is not None:
-            found = _last(execution.open.get(said.agent))
+            found = _open_at(execution.attempts.get(said.agent), told.time_ns)
         if found is None and said.task_id is not None:
-            found = _last(execution.open.get(("task", said.task_id)))
-        if found is None and said.kind is Kind.AGENT and said.key is not None:
+            found = _open_at(execution.attempts.get(("task", said.task_id)), told.time_ns)
+        if found is None and said.kind is Kind.AGENT and said.key is not None and said.key[2] is not None:
             # a coworker that tries again: its task was never told, but its first attempt has the right place
-            before = _last(execution.attempts.get(said.key))
-            if before is not None and before.step.parent is not None and said.key[2] is not None:
-                found = next((s for s in execution.opened() if s.step is before.step.parent and not s.collapsed), None)
+            before = execution.attempts.get(said.key)
+            place = before[-1].step.parent if before else None
+            found = next((s for s in execution.opened() if s.step is place and not s.collapsed), None)
         return found
 
     def _leaked(self, told: Told, said: Start) -> list[Execution]:
@@ -252,26 +256,12 @@ class Assembler:
 
     def ended(self, recorder: Recorder, told: Told, end: End) -> None:
         """Something ended; the first end of a step counts."""
-        around = step_around(self.lookup)
-        untold: Execution | None = None
         with self.scopes.lock:
             scope = self._started_of(told, end)
-            if scope is None and end.begins and told.uuid is not None:
-                untold = self._resumed(recorder, told, around)
-            if scope is None and untold is None:
-                if end.key is not None:
-                    waiting = self._pending.setdefault((told.uuid, end.key), [])
-                    waiting.append((told, end))
-                    if len(waiting) > 100 or len(self._pending) > MAX_PENDING:
-                        self._pending.popitem(last=False)
-                return
-        if untold is not None:  # taken up from a checkpoint: CrewAI does not say again that it started
-            root = untold.root
-            assert root is not None
-            said = Start(Kind.WORKFLOW, end.name or "crewai", end.key, begins=True, attributes={"resumed": True})
-            start = Told(root.event_id or told.event_id, None, None, "", root.at_ns, told.uuid)
-            self.started(recorder, start, said)
-            scope = root
+            if scope is None and end.key is not None:
+                self._pending.setdefault((told.uuid, end.key), []).append((told, end))
+                if len(self._pending) > MAX_PENDING or len(self._pending[told.uuid, end.key]) > 100:
+                    self._pending.popitem(last=False)
         if scope is not None:
             self._end(recorder, scope, told, end)
 
@@ -279,7 +269,7 @@ class Assembler:
         with self.scopes.lock:
             again = scope.ended
             if not again:
-                self.scopes.close(scope)
+                self.scopes.close(scope, told.time_ns)
                 scope.execution.last_ns = max(scope.execution.last_ns, told.time_ns)
             adds = end.usage is not None and not scope.has_usage
             scope.has_usage = scope.has_usage or end.usage is not None
@@ -343,13 +333,6 @@ class Assembler:
         if rest:
             self._pending[key] = rest
         return taken
-
-    def _resumed(self, recorder: Recorder, told: Told, around: OpenStep | None) -> Execution | None:
-        """The execution of an end whose start this process was never told, if it has no other root."""
-        execution = self.scopes.execution(str(told.uuid))
-        if execution is None or execution.root is None or execution.root.told:
-            return None
-        return execution
 
     def _report_silent(self, model: str) -> None:
         if model not in self._silent and len(self._silent) < 1_000:
@@ -417,7 +400,9 @@ class Assembler:
                 execution = self._execution_of(recorder, told, None, around)
             root = execution.root
             if event_id is not None and scope is None and event_id not in self.scopes.dead:
-                scope = self.scopes.by_event.get(event_id) or self._expect(recorder, execution, event_id, inside)
+                scope = self.scopes.by_event.get(event_id) or self._expect(
+                    recorder, execution, event_id, recorder.clock.time_ns(), inside
+                )
                 return scope.step.nearest_open() if scope is not None else None
             return root.step.nearest_open() if root is not None else None
 
@@ -432,6 +417,7 @@ class Assembler:
     def settle(self, recorder: Recorder, before_ns: int) -> None:
         """Everything told before then arrived: what is still expected since then will never be told."""
         for execution in self.scopes.executions():
+            self._take_up(recorder, execution)
             with self.scopes.lock:
                 untold = [s for s in execution.scopes.values() if not s.told and s.at_ns < before_ns]
                 for scope in untold:
@@ -442,6 +428,21 @@ class Assembler:
             for scope in untold:
                 self._show(recorder, scope)
         self.tend(recorder)
+
+    def _take_up(self, recorder: Recorder, execution: Execution) -> None:
+        """Say the root of a run that went on from a checkpoint: CrewAI does not tell again that it started."""
+        with self.scopes.lock:
+            root = execution.root
+            if root is None or root.told:
+                return
+            keys = [key for key in self._pending if key[0] == execution.uuid]
+            found = next((item for key in keys for item in self._pending[key] if item[1].begins), None)
+        if found is not None:
+            end = found[1]
+            attributes = {"resumed": True}
+            said = Start(Kind.WORKFLOW, end.name or "crewai", end.key, begins=True, attributes=attributes)
+            place = Told(root.event_id or found[0].event_id, None, None, "", root.at_ns, execution.uuid)
+            self.started(recorder, place, said)
 
     def _show(self, recorder: Recorder, scope: Scope) -> None:
         """Say a step of which only its children are known."""
@@ -461,10 +462,10 @@ class Assembler:
         with self.scopes.lock:
             left = list(execution.opened())
             for scope in left:
-                self.scopes.close(scope)
+                self.scopes.close(scope, execution.last_ns)
             root = execution.root
             if root is not None and not root.ended:
-                self.scopes.close(root)
+                self.scopes.close(root, execution.last_ns)
                 if not root.told:
                     left.append(root)
         for scope in left:
@@ -473,6 +474,10 @@ class Assembler:
                 self._show(recorder, scope)
             elif not scope.collapsed:
                 recorder.end(scope.step, status=Status.CANCELLED, time_ns=max(execution.last_ns, scope.at_ns))
+
+
+def _open_at(scopes: list[Scope] | None, time_ns: int) -> Scope | None:
+    return next((scope for scope in reversed(scopes or ()) if scope.open_at(time_ns)), None)
 
 
 def _last(scopes: list[Scope] | None) -> Scope | None:

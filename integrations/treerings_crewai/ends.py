@@ -66,7 +66,8 @@ def _training(recorder: Recorder, source: Any, event: Any) -> End:
 
 
 def _flow(recorder: Recorder, source: Any, event: Any) -> End:
-    end = End(("flow", id(source)), name=short(event.flow_name) or "flow", begins=True)
+    own = type(source).__module__.startswith("crewai.")
+    end = End(("flow", id(source)), name=short(event.flow_name) or "flow", begins=not own)
     if event.type == "flow_failed":
         return _failed(end, event.error)
     if event.type == "flow_paused":

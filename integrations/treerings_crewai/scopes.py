@@ -26,6 +26,7 @@ class Scope:
         "calls",
         "collapsed",
         "ended",
+        "ended_ns",
         "event_id",
         "execution",
         "has_usage",
@@ -52,8 +53,13 @@ class Scope:
         self.told = False
         """Whether its start was told; before, something inside it was seen."""
         self.ended = False
+        self.ended_ns = 0
         self.collapsed = False
         self.has_usage = False
+
+    def open_at(self, time_ns: int) -> bool:
+        """Whether it was open then; what we are told comes in any order."""
+        return self.at_ns <= time_ns and (not self.ended or self.ended_ns >= time_ns)
 
 
 class Execution:
@@ -67,7 +73,7 @@ class Execution:
         self.crews: dict[str, Scope] = {}
         """The crew that has a task, by the task's id."""
         self.attempts: dict[Key, list[Scope]] = {}
-        """How often each agent worked on each task: CrewAI tries anew after a failure."""
+        """Every scope of each task, and of each agent at work on one: CrewAI tries anew after a failure."""
         self.asked: dict[Key | None, list[tuple[str, Any, str | None, str]]] = {}
         """Tools that an agent's latest model call asked for: name, arguments, tool-call id, step id of the call."""
         self.state: weakref.ref[Any] | None = None
@@ -160,9 +166,10 @@ class Scopes:
             if key[0] == "llm":
                 self.calls[str(key[1])] = scope
 
-    def close(self, scope: Scope) -> None:
-        """The scope ended."""
+    def close(self, scope: Scope, time_ns: int = 0) -> None:
+        """The scope ended then."""
         scope.ended = True
+        scope.ended_ns = time_ns
         execution = scope.execution
         same = execution.open.get(scope.key) if scope.key is not None else None
         if same is not None and scope in same:
@@ -205,9 +212,10 @@ class Scopes:
             self._drop(scope)
             if not scope.ended and scope.key in execution.open:
                 self.close(scope)
-        for table in (execution.attempts, execution.asked):
-            while len(table) > self._max_scopes:
-                del table[next(iter(table))]
+        while len(execution.attempts) > self._max_scopes:
+            del execution.attempts[next(iter(execution.attempts))]
+        while len(execution.asked) > self._max_scopes:
+            del execution.asked[next(iter(execution.asked))]
 
     def _drop(self, scope: Scope) -> None:
         self.by_event.pop(scope.event_id, None)
