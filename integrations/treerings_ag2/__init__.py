@@ -1,1 +1,19 @@
-"""ag2: see the page in docs."""
+"""ag2: its agents, model calls, tools and delegated tasks as trees of steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .recording import middleware
+
+__all__ = ["middleware"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import ag2 with what is asked for: plugin loading imports no framework."""
+    if name == "middleware":
+        from .recording import middleware
+
+        return middleware
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
