@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextvars
 import importlib
+import itertools
 import logging
 import pkgutil
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -108,12 +110,43 @@ def _handler(cls: type[BaseEvent]) -> Callable[[Any, Any], None] | None:
 # CrewAI gives its state to a handler with a third parameter, of whatever sort: all of these have two.
 
 
+class _Running:
+    """The handlers that run at the moment."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._now: set[int] = set()
+        self._numbers = itertools.count()
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        number = next(self._numbers)
+        with self._changed:
+            self._now.add(number)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._now.discard(number)
+                self._changed.notify_all()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for those that began by now; whether they ended."""
+        with self._changed:
+            begun = set(self._now)
+            return self._changed.wait_for(lambda: not (begun & self._now), seconds)
+
+
+_running = _Running()
+
+
 def on_start(source: Any, event: Any) -> None:
     """Something began."""
     try:
-        recorder = runtime.current_recorder()
-        if recorder.enabled and not is_replaying():
-            ASSEMBLER.started(recorder, _told(event), start_of(recorder, source, event))
+        with _running.one_more():
+            recorder = runtime.current_recorder()
+            if recorder.enabled and not is_replaying():
+                ASSEMBLER.started(recorder, _told(event), start_of(recorder, source, event))
     except Exception as error:
         _report(event, error)
 
@@ -121,10 +154,13 @@ def on_start(source: Any, event: Any) -> None:
 def on_end(source: Any, event: Any) -> None:
     """Something ended."""
     try:
-        recorder = runtime.current_recorder()
-        if recorder.enabled and not is_replaying():
-            read = ENDS.get(event.type)
-            ASSEMBLER.ended(recorder, _told(event), read(recorder, source, event) if read is not None else End(None))
+        with _running.one_more():
+            recorder = runtime.current_recorder()
+            if recorder.enabled and not is_replaying():
+                read = ENDS.get(event.type)
+                ASSEMBLER.ended(
+                    recorder, _told(event), read(recorder, source, event) if read is not None else End(None)
+                )
     except Exception as error:
         _report(event, error)
 
@@ -242,7 +278,7 @@ def catch_up(seconds: float = 0.05) -> bool:
         return False
     except RuntimeError:  # the interpreter goes down: it has waited for the pool
         return True
-    return bus.flush(seconds)
+    return _running.wait(seconds) and bus.flush(seconds)
 
 
 ASSEMBLER.lookup, ASSEMBLER.catch_up = ambient, catch_up

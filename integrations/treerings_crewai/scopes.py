@@ -94,11 +94,18 @@ class Scopes:
     """All executions of the process, bounded; `lock` guards them.
 
     At most `max_open` executions are kept, the oldest forgotten; `max_ended` of those whose root ended, for what comes
-    late; of the ones before them the root, `max_roots` times. An execution keeps `max_scopes` scopes, ended ones go first.
+    late; of the ones before them the root, `max_roots` times; `max_dead` ids of events
+    that nobody will tell. An execution keeps `max_scopes` scopes, ended ones go first.
     """
 
     def __init__(
-        self, *, max_open: int = 1_000, max_ended: int = 50, max_roots: int = 2_000, max_scopes: int = 5_000
+        self,
+        *,
+        max_open: int = 1_000,
+        max_ended: int = 50,
+        max_roots: int = 2_000,
+        max_scopes: int = 5_000,
+        max_dead: int = 10_000,
     ) -> None:
         self.lock = threading.RLock()
         self.by_event: dict[str, Scope] = {}
@@ -114,6 +121,7 @@ class Scopes:
         self._max_ended = max_ended
         self._max_roots = max_roots
         self._max_scopes = max_scopes
+        self._max_dead = max_dead
 
     def __len__(self) -> int:
         """How many scopes are kept."""
@@ -189,7 +197,7 @@ class Scopes:
     def bury(self, event_id: str) -> None:
         """Nobody will tell this start any more."""
         self.dead[event_id] = None
-        if len(self.dead) > 10_000:
+        if len(self.dead) > self._max_dead:
             self.dead.popitem(last=False)
 
     def _forget(self, execution: Execution) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ Said = list[tuple[str, Any, Any]]
 
 
 @pytest.fixture
-def said(captured: Capture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Said]:
+def said(captured: Capture, monkeypatch: pytest.MonkeyPatch) -> Said:
     """Everything that is told in this test, in the order of its time."""
     told: Said = []
     started, ended = ASSEMBLER.started, ASSEMBLER.ended
@@ -35,7 +35,7 @@ def said(captured: Capture, monkeypatch: pytest.MonkeyPatch) -> Iterator[Said]:
 
     monkeypatch.setattr(ASSEMBLER, "started", on_started)
     monkeypatch.setattr(ASSEMBLER, "ended", on_ended)
-    yield told
+    return told
 
 
 def copied(said: Any) -> Any:
