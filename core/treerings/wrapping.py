@@ -23,7 +23,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from typing import Any, Self
 
 from . import runtime
@@ -33,9 +33,19 @@ from .errors import StopWorkflow
 from .events import LEAF_KINDS, Kind, Status
 from .own_steps import status_of
 from .recorder import Recorder
+from .streams import Collector, follow_async_generator, follow_generator
 from .usage import Usage
 
-__all__ = ["Around", "Begin", "Call", "Patches", "recorded", "recorded_async"]
+__all__ = [
+    "Around",
+    "Begin",
+    "Call",
+    "Patches",
+    "recorded",
+    "recorded_async",
+    "recorded_async_generator",
+    "recorded_generator",
+]
 
 logger = logging.getLogger("treerings")
 
@@ -181,7 +191,44 @@ async def _awaited(begin: Begin, waiting: Awaitable[Any], args: tuple[Any, ...],
     return _finish(call, result)
 
 
-def _begun(begin: Begin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def recorded_generator(begin: Callable[[tuple[Any, ...], dict[str, Any]], Any]) -> Around:
+    """For a generator function: the call starts at the first read, and is the collector that the stream is shown to."""
+
+    def around(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return _read(begin, function(*args, **kwargs), args, kwargs)
+
+    return around
+
+
+def recorded_async_generator(begin: Callable[[tuple[Any, ...], dict[str, Any]], Any]) -> Around:
+    """`recorded_generator` for an asynchronous generator function."""
+
+    def around(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return _read_async(begin, function(*args, **kwargs), args, kwargs)
+
+    return around
+
+
+def _read(
+    begin: Any, generator: Generator[Any, Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Generator[Any, Any, Any]:
+    call: Collector | None = _begun(begin, args, kwargs)
+    return (yield from generator if call is None else follow_generator(generator, call))
+
+
+async def _read_async(
+    begin: Any, generator: AsyncGenerator[Any, None], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> AsyncGenerator[Any, None]:
+    call: Collector | None = _begun(begin, args, kwargs)
+    followed = generator if call is None else follow_async_generator(generator, call)
+    try:
+        async for item in followed:
+            yield item
+    finally:
+        await followed.aclose()
+
+
+def _begun(begin: Begin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     try:
         return begin(args, kwargs) if runtime.current_recorder().enabled else None
     except StopWorkflow:
