@@ -7,10 +7,16 @@ from typing import Any, TypeVar
 import anthropic
 from treerings.context import own_step
 from treerings.wrapped_clients import WrappedClients, owner_of
-from treerings.wrapping import Call, Patches, recorded, recorded_async
+from treerings.wrapping import (
+    Patches,
+    recorded,
+    recorded_async,
+    recorded_async_generator,
+    recorded_generator,
+)
 
-from .calls import attempted, start
-from .tool_runner import run_loop, run_loop_async, start_tool
+from .calls import SdkCall, attempted, start
+from .tool_runner import RunnerCall, ToolCall, start_loop, start_tool
 
 __all__ = ["instrument", "uninstrument", "unwrap", "wrap"]
 
@@ -67,14 +73,14 @@ def _patch_runners(patches: Patches) -> None:
         from anthropic.lib.tools import BetaAsyncToolRunner, BetaToolRunner
     except ImportError:  # before there were any
         return
-    patches.wrap(owner_of(BetaToolRunner, "__run__"), "__run__", _only_ours(run_loop))
-    patches.wrap(owner_of(BetaAsyncToolRunner, "__run__"), "__run__", _only_ours(run_loop_async))
+    patches.wrap(owner_of(BetaToolRunner, "__run__"), "__run__", recorded_generator(_begin_loop))
+    patches.wrap(owner_of(BetaAsyncToolRunner, "__run__"), "__run__", recorded_async_generator(_begin_loop))
     for name in ("_run_tool", "_run_toolset_member"):
         patches.wrap(owner_of(BetaToolRunner, name), name, recorded(_begin_tool))
         patches.wrap(owner_of(BetaAsyncToolRunner, name), name, recorded_async(_begin_tool))
 
 
-def _begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def _begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SdkCall | None:
     client = args[0]
     if client not in _clients:
         return None
@@ -89,15 +95,12 @@ def _attempts(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     return function(*args, **kwargs)
 
 
-def _begin_tool(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def _begin_tool(args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall | None:
     return start_tool(args[0], args[-1]) if _is_ours(args[0]) else None
 
 
-def _only_ours(around: Any) -> Any:
-    def asking(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return around(function, args, kwargs) if _is_ours(args[0]) else function(*args, **kwargs)
-
-    return asking
+def _begin_loop(args: tuple[Any, ...], kwargs: dict[str, Any]) -> RunnerCall | None:
+    return start_loop(args[0]) if _is_ours(args[0]) else None
 
 
 def _is_ours(runner: Any) -> bool:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import weakref
-from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any
 
-from treerings import Kind, Status, StopWorkflow
+from treerings import Kind, Status
 from treerings.context import OpenStep, enter, leave
 from treerings.recorder import Recorder
-from treerings.streams import follow_async_generator, follow_generator
 from treerings.wrapping import Call
 
 from .answers import Answer, of
 from .calls import SOURCE, asked_by, prompt_of
 
-__all__ = ["RunnerCall", "ToolCall", "ToolError", "run_loop", "run_loop_async", "start_tool"]
-
-logger = logging.getLogger("treerings")
+__all__ = ["RunnerCall", "ToolCall", "ToolError", "start_loop", "start_tool"]
 
 _steps: weakref.WeakKeyDictionary[Any, OpenStep] = weakref.WeakKeyDictionary()
 
@@ -86,41 +81,11 @@ def start_tool(runner: Any, block: Any) -> ToolCall | None:
             leave(token)
 
 
-def run_loop(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """For the generator function that is the loop. The runner makes it when it is made: the step starts at the first read."""
-    return _loop(function(*args, **kwargs), weakref.ref(args[0]))
-
-
-def _loop(generator: Generator[Any, Any, Any], runner: weakref.ref[Any]) -> Generator[Any, Any, Any]:
-    call = _start(runner())
-    return (yield from generator if call is None else follow_generator(generator, call))
-
-
-def run_loop_async(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """`run_loop` for the asynchronous runners."""
-    return _loop_async(function(*args, **kwargs), weakref.ref(args[0]))
-
-
-async def _loop_async(generator: AsyncGenerator[Any, None], runner: weakref.ref[Any]) -> AsyncGenerator[Any, None]:
-    call = _start(runner())
-    followed = generator if call is None else follow_async_generator(generator, call)
-    try:
-        async for item in followed:
-            yield item
-    finally:
-        await followed.aclose()
-
-
-def _start(runner: Any) -> RunnerCall | None:
-    try:
-        call = RunnerCall.start(
-            Kind.AGENT, "tool_runner", source=SOURCE, input=prompt_of(of(of(runner, "_params"), "messages"))
-        )
-    except StopWorkflow:
-        raise
-    except Exception as error:  # a bug of ours is no reason to stop the program
-        logger.error("A tool runner is not recorded", exc_info=error)
-        return None
+def start_loop(runner: Any) -> RunnerCall | None:
+    """A call for the runner's loop. The loop is made with the runner, and starts when it is first read."""
+    call = RunnerCall.start(
+        Kind.AGENT, "tool_runner", source=SOURCE, input=prompt_of(of(of(runner, "_params"), "messages"))
+    )
     if call is not None:
         _steps[runner] = call.step
     return call
