@@ -21,8 +21,6 @@ __all__ = ["SOURCE", "Assembler", "Told"]
 logger = logging.getLogger("treerings")
 
 SOURCE = "crewai"
-NESTING = frozenset({"crew_train_started", "crew_test_started"})
-"""Scopes outside of every execution that have executions inside."""
 MAX_PENDING = 2_000
 
 
@@ -84,6 +82,8 @@ class Assembler:
             if said.begins and scope is not execution.root and self._is_root(execution, told):
                 stand_in, scope = scope, execution.root
             parent: OpenStep | None
+            if scope is None and execution.root is not None and execution.root.event_id == told.event_id:
+                scope = execution.root
             if scope is not None and scope is execution.root:
                 parent = scope.step.parent
                 if scope.event_id != told.event_id:
@@ -144,13 +144,16 @@ class Assembler:
             execution = parent.execution if fits and parent is not None else None
         if execution is None:
             execution = scopes.new(told.uuid)
-            nested = scopes.by_event.get(told.parent_id or "")
-            if nested is not None and nested.type in NESTING and not nested.ended:
+            nested = self._nesting(told)
+            if nested is not None and said is not None and said.collapsed:  # a memory works with flows of its own
+                execution.root = Scope(told.event_id, execution, nested.step)
+                execution.root.collapsed = True
+                scopes.add(execution.root)
+                return execution
+            if nested is not None:
                 around = innermost(nested.step, around)
-            kind, name = (said.kind, said.name) if said is not None else (Kind.WORKFLOW, "crewai")
             is_root = told.uuid is None or (said is not None and said.begins)
-            if not is_root:
-                kind, name = Kind.WORKFLOW, "crewai"
+            kind, name = (said.kind, said.name) if said is not None and is_root else (Kind.WORKFLOW, "crewai")
             step = recorder.expect(kind, name, source=SOURCE, parent=around)
             execution.root = Scope(told.event_id if is_root else "", execution, step)
             execution.root.at_ns = told.time_ns
@@ -159,6 +162,16 @@ class Assembler:
         if execution.state is None:
             execution.state = told.state
         return execution
+
+    def _nesting(self, told: Told) -> Scope | None:
+        """The open scope outside of every execution that this execution is inside of.
+
+        Not a model call: it runs nothing but functions, so that an execution there was left by an interrupt.
+        """
+        scope = self.scopes.by_event.get(told.parent_id or "")
+        if scope is None or scope.execution.uuid is not None or scope.type == "llm_call_started":
+            return None
+        return scope if scope.open_at(told.time_ns) else None
 
     def _is_root(self, execution: Execution, told: Told) -> bool:
         """Whether this start is that of the root, which was expected since something inside was told first."""

@@ -180,8 +180,11 @@ def _tool(recorder: Recorder, source: Any, event: Any) -> Start:
 
 
 def tool_key(event: Any) -> Key:
-    """A tool that an agent uses, without its arguments: CrewAI repairs those on the way."""
-    return ("tool", event.agent_id, event.task_id, event.tool_name)
+    """A tool that an agent uses, without its arguments: CrewAI repairs those on the way.
+
+    Where the model asks in words, the start does not have the agent's id, only its key.
+    """
+    return ("tool", event.agent_key or event.agent_id, event.task_id, event.tool_name)
 
 
 def _mcp_tool(recorder: Recorder, source: Any, event: Any) -> Start:
