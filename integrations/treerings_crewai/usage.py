@@ -30,9 +30,18 @@ def usage_of(told: Any) -> Usage | None:
             cache_write_tokens=_count(told, "cache_creation_tokens") or None,
             reasoning_tokens=_count(told, "reasoning_tokens") or None,
         )
+        _add_results_of_tools(usage, told)
     else:
         usage = Usage.from_provider({"usage": dict(told)})
     return usage if usage.total_tokens or usage.requests else None
+
+
+def _add_results_of_tools(usage: Usage, told: Mapping[str, Any]) -> None:
+    """Gemini's total holds what tools that it runs itself put into the prompt; CrewAI leaves that out of its counts."""
+    total, known = _count(told, "total_token_count"), usage.total_tokens
+    if total is not None and known is not None and total > known and usage.input_tokens is not None:
+        usage.tool_prompt_tokens = total - known
+        usage.input_tokens += total - known
 
 
 def _count(told: Mapping[str, Any], *names: str) -> int | None:
