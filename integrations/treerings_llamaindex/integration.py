@@ -59,7 +59,7 @@ def probe(base_url: str) -> None:
         return f"{tree}: 112"
 
     model = OpenAI(model="gpt-4o-mini", api_base=base_url, api_key="unused", max_retries=0)
-    agent = FunctionAgent(name="probe", tools=[ring_count], llm=model)
+    agent = FunctionAgent(name="probe", tools=[ring_count], llm=model, streaming=False)  # a stream has no usage
 
     async def ask() -> None:
         await agent.run("How old is the oak?")
