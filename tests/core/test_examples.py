@@ -16,6 +16,15 @@ from treerings.testing import outline
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 OUTLINES = {
+    "ag2_agent.py": """
+agent writer
+  llm gpt-4o-mini
+  tool task_researcher
+    agent researcher
+      llm gpt-4o-mini
+      tool rainfall
+      llm gpt-4o-mini
+  llm gpt-4o-mini""",
     "agno_agent.py": """
 agent forester
   llm OpenAIChat
@@ -37,6 +46,12 @@ workflow Swarm
     handoff transfer_to_writer
   agent writer
     llm OpenAIChatCompletionClient""",
+    "google_adk_agent.py": """
+workflow weather
+  agent forester
+    llm LiteLlm
+    tool rainfall
+    llm LiteLlm""",
     "chain.py": """
 workflow RunnableSequence
   llm ChatOpenAI""",
@@ -48,6 +63,16 @@ workflow ring report
     llm ChatOpenAI
   agent writer
     llm ChatOpenAI""",
+    "llamaindex_query_and_agent.py": """
+agent forester
+  llm OpenAI
+  tool notes
+    workflow RetrieverQueryEngine
+      retriever VectorIndexRetriever
+        embedding OpenAIEmbedding
+      chain CompactAndRefine
+        llm OpenAI
+  llm OpenAI""",
     "own_code.py": """
 workflow question
   agent librarian
