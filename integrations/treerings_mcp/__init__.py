@@ -1,1 +1,1 @@
-"""mcp: see the page in docs."""
+"""The Model Context Protocol's SDK: what a client asks of its servers becomes steps, `treerings.instrument("mcp")`."""
