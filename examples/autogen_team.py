@@ -38,8 +38,9 @@ def main() -> None:
     with ModelServer() as server:
         server.call_tool("rainfall", {"year": 1976}, usage={"input_tokens": 320, "output_tokens": 21})
         server.call_tool("transfer_to_writer", usage={"input_tokens": 371, "output_tokens": 14})
-        answer = {"input_tokens": 402, "output_tokens": 25}
-        server.say("The ring of 1976 is narrow: the year was dry. DONE", usage=answer)
+        server.say(
+            "The ring of 1976 is narrow: the year was dry. DONE", usage={"input_tokens": 402, "output_tokens": 25}
+        )
         print(asyncio.run(ask(server.base_url)))
     print(treerings.flush())
 

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from ag2 import Agent
-from treerings import runtime
+from treerings import TreeringsError, runtime
 
 from .recording import Recorded, turn
 
@@ -19,9 +19,17 @@ _TURN = "_drive_scope"
 """Where every turn of an agent goes through, whichever method began it; the middleware of a turn is put together there."""
 
 
+class UnknownVersion(TreeringsError, RuntimeError):
+    """ag2 is not as this integration knows it."""
+
+
 def instrument() -> None:
     """Record every agent of this process, those that exist already included; a second call does nothing."""
-    original = getattr(Agent, _TURN)
+    original = getattr(Agent, _TURN, None)
+    if original is None:
+        raise UnknownVersion(
+            f"This version of ag2 has no Agent.{_TURN}. Give the agents treerings_ag2.middleware() instead."
+        )
     if not hasattr(original, "treerings_original"):
         wrapped = functools.wraps(original)(_recording(original))
         wrapped.treerings_original = original  # type: ignore[attr-defined]  # a mark of ours
@@ -30,7 +38,7 @@ def instrument() -> None:
 
 def uninstrument() -> None:
     """Give the class its own method back."""
-    original = getattr(getattr(Agent, _TURN), "treerings_original", None)
+    original = getattr(getattr(Agent, _TURN, None), "treerings_original", None)
     if original is not None:
         setattr(Agent, _TURN, original)
 

@@ -32,6 +32,8 @@ __all__ = ["Recorded", "middleware", "turn"]
 logger = logging.getLogger("treerings")
 
 SOURCE = "ag2"
+UNNAMED = "model call"
+"""The name of a call whose model is not known at its start."""
 REQUEST = (
     "frequency_penalty",
     "max_completion_tokens",
@@ -252,7 +254,7 @@ def _call_started(by: Recorded, events: Sequence[BaseEvent], context: Any) -> tu
         attributes["attempt"] = run.failed_calls + 1
     step = recorder.start(
         Kind.LLM,
-        model or "model call",
+        model or UNNAMED,
         source=SOURCE,
         parent=current_step(),
         input=payloads.taken(payloads.messages(context.prompt, events)),
@@ -306,6 +308,7 @@ def _call_ended(run: Run | None, step: OpenStep, response: ModelResponse) -> Non
         output=payloads.taken(payloads.answer(response)),
         usage=payloads.counted(response.usage, provider),
         model=response.model,
+        name=response.model if step.name == UNNAMED else None,
         provider=PROVIDERS.get(provider, provider) if provider else None,
         attributes={name: value for name, value in said.items() if value is not None} or None,
     )

@@ -407,6 +407,15 @@ def test_nothing_is_recorded_when_off(server: ModelServer, config: Any, captured
     assert captured.outline() == f"agent forester\n  {LLM}"
 
 
+def test_an_ag2_that_we_do_not_know_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    integration.uninstrument()
+    monkeypatch.delattr(Agent, "_drive_scope")
+
+    with pytest.raises(treerings.TreeringsError, match=r"treerings_ag2\.middleware\(\)"):
+        integration.instrument()
+    integration.uninstrument()
+
+
 def test_the_probe_finds_what_is_expected(captured: Capture) -> None:
     with ModelServer() as server:
         server.call_tool("ring_count", {"tree": "oak"}).say("done")
