@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
@@ -38,6 +39,8 @@ def when_imported(package: str, call: Call) -> None:
             if _finder not in sys.meta_path:
                 sys.meta_path.insert(0, _finder)
     if not late:
+        if is_imported(package) and not is_imported(package, whole=True):
+            importlib.import_module(package)  # another thread is at it: wait for its end
         _safely(call, package)
 
 

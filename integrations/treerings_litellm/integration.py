@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import sys
-from types import ModuleType
+
+from treerings.late_imports import forget, when_imported
+from treerings.recorder import add_drain
 
 from . import report
-from .importing import WhenImported
+from .draining import drain
 
 __all__ = ["instrument", "probe", "uninstrument"]
 
 
 def instrument() -> None:
     """Record every call of this process; `litellm`, which takes seconds to import, is waited for. A second call does nothing."""
-    _waiting.begin()
+    when_imported("litellm", _add)
 
 
 def uninstrument() -> None:
     """Take the logger out of LiteLLM's lists again."""
-    _waiting.stop()
+    forget(_add)
     module = sys.modules.get("litellm")
     if module is not None and f"{__package__}.logger" in sys.modules:
         from . import logger, places
@@ -27,17 +29,17 @@ def uninstrument() -> None:
         places.unwrap_cache()
 
 
-def _add(module: ModuleType) -> None:
+def _add() -> None:
     try:
         from . import logger, places
 
-        places.add(module, logger.LOGGER)
+        places.add(sys.modules["litellm"], logger.LOGGER)
         places.wrap_cache(logger.answered_from_cache)
     except Exception as error:  # a version that we do not know: the program goes on without us
         report.once("The integration of LiteLLM", error)
 
 
-_waiting = WhenImported("litellm", _add)
+add_drain(drain)
 
 
 def probe(base_url: str) -> None:

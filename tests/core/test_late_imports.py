@@ -187,6 +187,21 @@ def test_many_threads_that_import_at_once_make_one_call(package: Callable[..., N
     assert (seen, layers) == ([1], [3] * 8)
 
 
+def test_what_another_thread_is_importing_is_told_when_it_is_whole(package: Callable[..., None]) -> None:
+    package("bark", "import sys; begun, go_on = sys.bark_events; begun.set(); go_on.wait(5); layers = 3")
+    begun, go_on = threading.Event(), threading.Event()
+    sys.bark_events = begun, go_on  # type: ignore[attr-defined]
+    thread = threading.Thread(target=importlib.import_module, args=["bark"])
+    thread.start()
+    begun.wait(5)
+    threading.Timer(0.01, go_on.set).start()
+    seen: list[int] = []
+    late_imports.when_imported("bark", lambda: seen.append(sys.modules["bark"].layers))
+    thread.join()
+    del sys.bark_events  # type: ignore[attr-defined]
+    assert seen == [3]
+
+
 def test_a_call_may_import_what_others_wait_for(package: Callable[..., None]) -> None:
     package("bark")
     package("leaf")
