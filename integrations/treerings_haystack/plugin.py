@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from treerings import Integration, hookimpl
 
@@ -15,7 +16,18 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             package="haystack",
             distribution="haystack-ai",
             extra="haystack",
+            title="Haystack",
             module="treerings_haystack.integration",
             expected=("agent", "llm", "tool"),
         )
     )
+
+
+@hookimpl
+def serialize_value(value: Any) -> Any | None:
+    """Messages, documents and tool calls, wherever they appear."""
+    if not type(value).__module__.startswith("haystack.dataclasses"):
+        return None
+    from .payloads import plain
+
+    return plain(value)
