@@ -37,6 +37,7 @@ def server() -> Iterator[ModelServer]:
 
 @pytest.fixture
 def captured() -> Iterator[Capture]:
+    set_trace_processors([])
     with capture() as captured:
         integration.instrument()
         yield captured

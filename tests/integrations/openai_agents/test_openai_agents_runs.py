@@ -12,6 +12,7 @@ from agents import (
     GuardrailFunctionOutput,
     InputGuardrailTripwireTriggered,
     MaxTurnsExceeded,
+    ModelSettings,
     Runner,
     custom_span,
     function_tool,
@@ -107,8 +108,10 @@ def test_a_streamed_run(captured: Capture, server: ModelServer, agent: Make, run
     server.call_tool("rings", {"tree": "oak"}, usage={"input_tokens": 50, "output_tokens": 9})
     server.say("112", usage={"input_tokens": 70, "output_tokens": 4})
 
+    streaming = agent(api=api, tools=[rings], model_settings=ModelSettings(include_usage=True))
+
     async def read() -> None:
-        async for _ in Runner.run_streamed(agent(api=api, tools=[rings]), "How old?").stream_events():
+        async for _ in Runner.run_streamed(streaming, "How old?").stream_events():
             pass
 
     run(read())
@@ -131,11 +134,9 @@ def test_a_streamed_run_that_is_cancelled(captured: Capture, server: ModelServer
 
     async def first() -> None:
         result = Runner.run_streamed(agent(), "How old?")
-        async for _ in result.stream_events():
-            break
-        result.cancel()
-        async for _ in result.stream_events():
-            pass
+        async for event in result.stream_events():
+            if event.type == "raw_response_event":
+                result.cancel()
 
     run(first())
 
