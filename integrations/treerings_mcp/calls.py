@@ -42,7 +42,7 @@ def begin(method: str, named: str) -> Begin:
     def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> ServerCall | None:
         name = str(kwargs[named] if named in kwargs else args[1])
         arguments = kwargs.get("arguments", args[2] if len(args) > 2 and named == "name" else None)
-        attributes = {"mcp_method": method, "server": _servers.get(args[0])}
+        attributes = {"mcp_method": method, "server": _server_of(args[0])}
         return ServerCall.start(
             Kind.TOOL,
             name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…",
@@ -54,8 +54,14 @@ def begin(method: str, named: str) -> Begin:
     return start
 
 
+def _server_of(session: Any) -> str | None:
+    known = _servers.get(session)
+    name = getattr(getattr(session, "server_info", None), "name", None) if known is None else known
+    return name if isinstance(name, str) else None
+
+
 async def remember_server(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Runs instead of `ClientSession.initialize`: its answer is the only place where a server says its name."""
+    """Runs instead of `ClientSession.initialize`: its answer is where a server says its name."""
     result = await function(*args, **kwargs)
     try:
         name = _of(_of(result, "server_info", "serverInfo"), "name", "name")

@@ -37,15 +37,8 @@ def probe(base_url: str) -> None:
 
 
 async def _probe() -> None:
-    server: Any
-    try:
-        from mcp.server.fastmcp import FastMCP
-        from mcp.shared.memory import create_connected_server_and_client_session as connected
-    except ImportError:  # version 2
-        from mcp import Client as connected  # type: ignore[no-redef,attr-defined]
-        from mcp.server import MCPServer as FastMCP  # type: ignore[no-redef,attr-defined]
-
-    server = FastMCP("probe")
+    made, connected = _server_and_client()
+    server = made("probe")
 
     @server.tool()  # type: ignore[untyped-decorator]
     def ring_count(tree: str) -> str:
@@ -54,3 +47,16 @@ async def _probe() -> None:
 
     async with connected(server) as session:
         await session.call_tool("ring_count", {"tree": "oak"})
+
+
+def _server_and_client() -> tuple[Any, Any]:
+    """What makes a server, and what connects a client with it in memory, in version 1 and in version 2."""
+    try:
+        from mcp.server.fastmcp import FastMCP
+        from mcp.shared.memory import create_connected_server_and_client_session
+    except ImportError:
+        import mcp
+        from mcp import server
+
+        return vars(server)["MCPServer"], vars(mcp)["Client"]
+    return FastMCP, create_connected_server_and_client_session

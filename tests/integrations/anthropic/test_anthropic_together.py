@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import treerings
 from anthropic import Anthropic
-from anthropic_answers import ASK, events, message, tool_use, whole
+from anthropic_answers import ASK, events, message, streamed, tool_use, whole
 from treerings.streams import Followed
 from treerings.testing import Capture, ModelServer, capture
 from treerings_anthropic import calls
@@ -40,6 +40,35 @@ def test_a_thousand_calls_leave_nothing(captured: Capture) -> None:
     kept = [type(found).__name__ for found in gc.get_objects() if isinstance(found, SdkCall | Answer | Followed)]
     assert kept == []
     assert len(calls._asked) <= calls.MAX_ASKED
+
+
+def test_langchains_call_above_counts_it_once(server: ModelServer, captured: Capture) -> None:
+    langchain_anthropic = pytest.importorskip("langchain_anthropic")
+    treerings.instrument("langchain")
+    server.play([whole()])
+
+    model = langchain_anthropic.ChatAnthropic(model=ASK["model"], base_url=server.url, api_key="unused", max_retries=0)
+    model.invoke("How old is the oak?")
+
+    treerings.uninstrument("langchain")
+    assert captured.outline() == "llm ChatAnthropic\n  llm messages"
+    totals = captured.workflow.totals
+    assert (totals.llm_calls, totals.input_tokens, totals.output_tokens) == (1, 140, 7)
+
+
+def test_langchains_streams_above_count_once(server: ModelServer, captured: Capture) -> None:
+    langchain_anthropic = pytest.importorskip("langchain_anthropic")
+    treerings.instrument("langchain")
+    server.play([streamed()])
+
+    model = langchain_anthropic.ChatAnthropic(model=ASK["model"], base_url=server.url, api_key="unused", max_retries=0)
+    for _ in model.stream("How old is the oak?"):
+        pass
+
+    treerings.uninstrument("langchain")
+    assert captured.outline() == "llm ChatAnthropic\n  llm messages"
+    totals = captured.workflow.totals
+    assert (totals.llm_calls, totals.input_tokens, totals.output_tokens) == (1, 140, 7)
 
 
 def test_switched_off_nothing_is_recorded(server: ModelServer, client: Anthropic, captured: Capture) -> None:

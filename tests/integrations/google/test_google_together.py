@@ -1,4 +1,4 @@
-"""A thousand calls leave nothing."""
+"""Beside other things: a thousand calls, LangChain above."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import json
 from typing import Any
 
 import pytest
+import treerings
 from google.genai import Client
 from google.genai.types import HttpOptions
-from google_answers import ASK, body
+from google_answers import ASK, MODEL, body, whole
 from treerings.streams import Followed
-from treerings.testing import Capture
+from treerings.testing import Capture, ModelServer
 from treerings_google.answers import Chunks
 from treerings_google.calls import SdkCall
 
@@ -37,3 +38,18 @@ def test_a_thousand_calls_leave_nothing(captured: Capture) -> None:
     gc.collect()
     kept = [type(found).__name__ for found in gc.get_objects() if isinstance(found, SdkCall | Chunks | Followed)]
     assert kept == []
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_langchains_call_above_counts_it_once(server: ModelServer, captured: Capture) -> None:
+    langchain = pytest.importorskip("langchain_google_genai")
+    treerings.instrument("langchain")
+    server.play([whole()])
+
+    model = langchain.ChatGoogleGenerativeAI(model=MODEL, google_api_key="k", base_url=server.url, max_retries=1)
+    model.invoke("How old is the oak?")
+
+    treerings.uninstrument("langchain")
+    assert captured.outline() == "llm ChatGoogleGenerativeAI\n  llm generate_content"
+    totals = captured.workflow.totals
+    assert (totals.llm_calls, totals.input_tokens, totals.output_tokens) == (1, 105, 27)
