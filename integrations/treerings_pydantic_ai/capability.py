@@ -48,9 +48,13 @@ class Treerings(AbstractCapability[Any]):
         step = None if run is None else _model_started(run, request_context)
         if run is None or step is None:
             return await handler(request_context)
-        with _recording(run, step) as told:
-            response = await handler(request_context)
-            told["response"] = response
+        try:
+            run.streaming = step if getattr(request_context, "streaming", False) else None
+            with _recording(run, step) as told:
+                response = await handler(request_context)
+                told["response"] = response
+        finally:
+            run.streaming = None
         return response
 
     async def wrap_tool_execute(self, ctx: Any, *, call: Any, tool_def: Any, args: Any, handler: Any) -> Any:

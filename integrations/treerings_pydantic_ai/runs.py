@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from typing import Any
 
 from treerings import Recorder
-from treerings.context import OpenStep, current_step, innermost
+from treerings.context import OpenStep, add_ambient, current_step, innermost, own_step
 
 __all__ = ["RUNS", "Run", "Runs"]
 
@@ -14,13 +15,15 @@ __all__ = ["RUNS", "Run", "Runs"]
 class Run:
     """One run of an agent."""
 
-    __slots__ = ("calls", "owner", "recorder", "step")
+    __slots__ = ("calls", "owner", "recorder", "step", "streaming")
 
     def __init__(self, step: OpenStep, recorder: Recorder, owner: object) -> None:
         self.step = step
         self.recorder = recorder
         self.owner = owner
         """The capability that records it: an agent may have one of its own beside that of `instrument`."""
+        self.streaming: OpenStep | None = None
+        """The model call whose answer is being streamed."""
         self.calls: dict[str, str] = {}
         """The model call that asked for each tool call, by tool-call id."""
 
@@ -49,10 +52,36 @@ class Runs:
     def end(self, id: str) -> None:
         self._open.pop(id, None)
 
+    def streaming(self) -> OpenStep | None:
+        """The streamed model call that the running code is part of, for the steps of a provider's SDK.
+
+        The framework opens a stream where it is read first: in its reader's task, where no variable knows of the call, but
+        with a model's `request_stream` on the stack. What the reader does between the chunks is no part of the call.
+        """
+        if not any(run.streaming is not None for run in list(self._open.values())):
+            return None
+        step = own_step()
+        while step is not None:
+            run = next((run for run in list(self._open.values()) if run.step is step), None)
+            if run is not None:
+                return run.streaming if run.streaming is not None and _in_request() else None
+            step = step.parent
+        return None
+
     def parent(self, run: Run | None) -> OpenStep | None:
         """The step of the run, or what is open inside of it here."""
         given = None if run is None else run.step.nearest_open()
         return innermost(given, current_step())
 
 
+def _in_request() -> bool:
+    frame = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code.co_name == "request_stream" and frame.f_globals.get("__name__", "").startswith("pydantic_ai."):
+            return True
+        frame = frame.f_back  # type: ignore[assignment]  # None at the outermost
+    return False
+
+
 RUNS = Runs()
+add_ambient(RUNS.streaming)
