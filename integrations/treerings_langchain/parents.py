@@ -12,10 +12,10 @@ from treerings.context import OpenStep, innermost, step_around
 
 from .runs import Run, Runs
 
-__all__ = ["ambient", "find_parent", "in_retriever"]
+__all__ = ["ambient", "find_parent", "inside"]
 
-_retriever: ContextVar[Run | None] = ContextVar("treerings_langchain_retriever", default=None)
-"""The retriever that started last in this context: LangChain's variable still names the run around it."""
+_leaf: ContextVar[Run | None] = ContextVar("treerings_langchain_leaf", default=None)
+"""The retriever or model that started last in this context: LangChain's variable still names the run around it."""
 
 
 def context_run(runs: Runs) -> Run | None:
@@ -30,15 +30,18 @@ def context_run(runs: Runs) -> Run | None:
 def ambient(runs: Runs) -> OpenStep | None:
     """LangChain's enclosing open step, for steps of other sources that start inside it."""
     run = context_run(runs)
-    retriever = _retriever.get()
-    if retriever is not None and not retriever.step.ended and retriever.parent is run:
-        return retriever.step
+    leaf = _leaf.get()
+    if leaf is not None and leaf.parent is run and not leaf.step.ended and not leaf.first_token:
+        return leaf.step
     return None if run is None or run.step.ended else run.step
 
 
-def in_retriever(run: Run) -> None:
-    """Say that this retriever started here: what it embeds belongs under it. No end is said, that of its step counts."""
-    _retriever.set(run)
+def inside(run: Run) -> None:
+    """Say that this retriever or model started here: what it embeds and asks belongs under it.
+
+    No end is said: that of its step counts, and a model's first token, since between two of them the consumer's code runs.
+    """
+    _leaf.set(run)
 
 
 def find_parent(

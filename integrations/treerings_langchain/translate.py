@@ -15,7 +15,7 @@ from treerings.usage import Usage
 from . import payloads
 from .metadata import NO_METADATA, attributes_of, labels_of, request_of, serialized_name, thread_of
 from .outcome import Failures, refused_answer, said_before, status_of
-from .parents import find_parent, in_retriever
+from .parents import find_parent, inside
 from .runs import Run, Runs
 from .structure import child_of_graph, classify, is_plumbing, node_ended
 from .usage import Batches, facts_of
@@ -144,6 +144,7 @@ class Translator:
         )
         run.is_chat = chat
         run.root.open_calls += 1
+        inside(run)
 
     def tool_started(
         self,
@@ -216,7 +217,7 @@ class Translator:
             snapshot(query),
             attributes,
         )
-        in_retriever(run)
+        inside(run)
 
     def _start(
         self,
