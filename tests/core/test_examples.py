@@ -52,6 +52,11 @@ workflow weather
     llm LiteLlm
     tool rainfall
     llm LiteLlm""",
+    "openai_sdk.py": """
+agent forester
+  llm chat.completions
+  tool rainfall
+  llm chat.completions""",
     "chain.py": """
 workflow RunnableSequence
   llm ChatOpenAI""",
