@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,10 @@ REQUEST = (
     "response_format",
 )
 _REQUEST_OF_INSTANCE = ("temperature", "max_tokens", "top_p", "reasoning_effort")
+
+
+_counting = threading.RLock()
+"""Reentrant: the garbage collector may close a stream, and so end a call, in the middle of anything."""
 
 
 class ModelCall:
@@ -93,10 +98,11 @@ def start_call(recorder: Recorder, span: Span, event: Any, *, chat: bool, parent
     span.call = ModelCall(step)
     if span.role == "model":
         span.around = step
-    for item in chain(span):
-        item.open_calls += 1
-        if item.role == "turn":
-            item.answer = step.id
+    with _counting:
+        for item in chain(span):
+            item.open_calls += 1
+            if item.role == "turn":
+                item.answer = step.id
 
 
 def said(recorder: Recorder, call: ModelCall, response: Any) -> None:
@@ -143,8 +149,9 @@ def end_call(
         attributes=attributes or None,
         time_ns=time_ns,
     )
-    for item in chain(span):
-        item.open_calls -= 1
+    with _counting:
+        for item in chain(span):
+            item.open_calls -= 1
     return True
 
 

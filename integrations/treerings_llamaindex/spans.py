@@ -49,11 +49,16 @@ class Span:
         self.role = role
         self.instance_name = name
         self.method = method
-        self.parent = parent
         self.run: Run | None = parent.run if parent is not None else None
         self.step: OpenStep | None = None
         self.around: OpenStep | None = parent.around if parent is not None else None
         """The step that what happens inside belongs to."""
+        while (
+            parent is not None and parent.ended_s is not None
+        ):  # a run that begins the next one would chain them for ever
+            parent = parent.parent
+        self.parent: Span | None = parent
+        """The nearest span around that is open."""
         self.call: ModelCall | None = None
         self.error: BaseException | None = None
         self.provider: str | None = None

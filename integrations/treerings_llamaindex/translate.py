@@ -216,10 +216,8 @@ class Translator:
 
     def parent_of(self, span: Span) -> OpenStep | None:
         """The step to start this span's own under: LlamaIndex's parent, unless the code runs in an open step inside it."""
-        around = span.parent.around if span.parent is not None and span.step is None else span.around
-        if around is None:
-            return current_step()
-        return innermost(around.nearest_open() or around, current_step())
+        around = span.around
+        return current_step() if around is None else innermost(around.nearest_open() or around, current_step())
 
     def _inner(self, span: Span | None) -> Span | None:
         """The span, or the one inside it whose generator is being read here."""

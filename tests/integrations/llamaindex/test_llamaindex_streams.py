@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from llama_index.core import VectorStoreIndex
-from llama_index.core.chat_engine import SimpleChatEngine
+from llama_index.core.chat_engine import CondenseQuestionChatEngine, SimpleChatEngine
 from llama_index.core.llms import ChatMessage
 from llama_index.llms.openai import OpenAI
 from llamaindex_samples import CHAT, QUERY
@@ -220,6 +220,18 @@ def test_an_asynchronous_streaming_chat_is_one_tree(captured: Capture, index: Ve
 
     assert asyncio.run(read()) == "112 rings."
     assert captured.outline() == CHAT
+    assert set(statuses(captured).values()) == {"ok"}
+
+
+def test_a_streaming_chat_over_a_streaming_query_is_one_tree(
+    captured: Capture, index: VectorStoreIndex, model: Models
+) -> None:
+    engine = CondenseQuestionChatEngine.from_defaults(index.as_query_engine(llm=model(), streaming=True), llm=model())
+    answer: Any = engine.stream_chat("How old?", chat_history=[ChatMessage("Hi"), ChatMessage("Hello")])
+    list(answer.response_gen)
+
+    inner = [f"  {line}" for line in QUERY.splitlines()]
+    assert captured.outline().splitlines() == ["workflow CondenseQuestionChatEngine", "  llm OpenAI", *inner]
     assert set(statuses(captured).values()) == {"ok"}
 
 
