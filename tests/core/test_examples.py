@@ -57,6 +57,16 @@ agent forester
   llm chat.completions
   tool rainfall
   llm chat.completions""",
+    "crewai_crew.py": """
+workflow ring report
+  task look up
+    agent researcher
+      llm gpt-4o-mini
+      tool rainfall
+      llm gpt-4o-mini
+  task write
+    agent writer
+      llm gpt-4o""",
     "chain.py": """
 workflow RunnableSequence
   llm ChatOpenAI""",
