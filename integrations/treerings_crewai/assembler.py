@@ -14,7 +14,7 @@ from treerings.context import OpenStep, innermost, step_around
 from .ends import End
 from .scopes import Execution, Key, Scope, Scopes
 from .starts import Start
-from .toolcalls import asked_for, remember_asked
+from .toolcalls import link, remember_asked
 
 __all__ = ["SOURCE", "Assembler", "Told"]
 
@@ -198,7 +198,7 @@ class Assembler:
             for agent in execution.open.get(said.agent, ()):
                 agent.calls += 1
         elif said.kind in (Kind.TOOL, Kind.HANDOFF):
-            asked_for(execution, said)
+            said.attributes.update(link(scope))
 
     # -- parents --------------------------------------------------------------------------------------------------
 
@@ -279,6 +279,7 @@ class Assembler:
             self._end(recorder, scope, told, end)
 
     def _end(self, recorder: Recorder, scope: Scope, told: Told, end: End) -> None:
+        linked: list[tuple[Scope, dict[str, Any]]] = []
         with self.scopes.lock:
             again = scope.ended
             if not again:
@@ -288,7 +289,9 @@ class Assembler:
             scope.has_usage = scope.has_usage or end.usage is not None
             if scope.key is not None and scope.key[0] == "llm":
                 self._streaming.pop(str(scope.key[1]), None)
-                remember_asked(scope, end)
+                linked = remember_asked(scope, end)
+        for tool, added in linked:
+            recorder.update(tool.step, attributes=added)
         if scope.collapsed:
             return
         if again:

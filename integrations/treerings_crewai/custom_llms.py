@@ -107,6 +107,4 @@ def _provider(llm: Any) -> str | None:
 def _end(step: OpenStep, answer: Any = None, error: BaseException | None = None) -> None:
     recorder = runtime.current_recorder()
     status = status_of(error)
-    recorder.end(
-        step, status=status, output=recorder.snapshot(answer), error=None if status is Status.OK else error
-    )
+    recorder.end(step, status=status, output=recorder.snapshot(answer), error=None if status is Status.OK else error)

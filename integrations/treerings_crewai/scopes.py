@@ -6,11 +6,11 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from treerings.context import OpenStep
 
-__all__ = ["Execution", "Key", "Scope", "Scopes"]
+__all__ = ["Asked", "Execution", "Key", "Scope", "Scopes"]
 
 Key: TypeAlias = tuple[Hashable, ...]
 """What names a scope in CrewAI's domain, such as `("task", task id)`: starts and ends both tell it."""
@@ -62,6 +62,15 @@ class Scope:
         return self.at_ns <= time_ns and (not self.ended or self.ended_ns >= time_ns)
 
 
+class Asked(NamedTuple):
+    """A tool that a model call asked for."""
+
+    name: str
+    arguments: Any
+    id: str | None
+    step_id: str
+
+
 class Execution:
     """One outermost run of a crew, flow or agent, and what runs inside; without an id, one call outside of all."""
 
@@ -74,8 +83,10 @@ class Execution:
         """The crew that has a task, by the task's id."""
         self.attempts: dict[Key, list[Scope]] = {}
         """Every scope of each task, and of each agent at work on one: CrewAI tries anew after a failure."""
-        self.asked: dict[Key | None, list[tuple[str, Any, str | None, str]]] = {}
-        """Tools that an agent's latest model call asked for: name, arguments, tool-call id, step id of the call."""
+        self.asked: dict[Key | None, list[Asked]] = {}
+        """What each agent's model calls asked for and no tool was told for yet."""
+        self.unlinked: dict[Key | None, list[Scope]] = {}
+        """Tools of each agent whose model call was not told yet."""
         self.state: weakref.ref[Any] | None = None
         """CrewAI's own state of this run: once it is gone, nobody is left to tell anything."""
         self.last_ns = 0
@@ -222,8 +233,9 @@ class Scopes:
                 self.close(scope)
         while len(execution.attempts) > self._max_scopes:
             del execution.attempts[next(iter(execution.attempts))]
-        while len(execution.asked) > self._max_scopes:
-            del execution.asked[next(iter(execution.asked))]
+        for table in (execution.asked, execution.unlinked):
+            while len(table) > self._max_scopes:
+                table.pop(next(iter(table)))
 
     def _drop(self, scope: Scope) -> None:
         self.by_event.pop(scope.event_id, None)

@@ -6,37 +6,41 @@ import json
 from typing import Any
 
 from .ends import End
-from .scopes import Execution, Scope
-from .starts import Start
+from .scopes import Asked, Scope
 
-__all__ = ["asked_for", "remember_asked"]
+__all__ = ["link", "remember_asked"]
 
 MAX_ASKED = 200
 
 
-def remember_asked(call: Scope, end: End) -> None:
-    """Keep what an agent's model call asked for."""
+def remember_asked(call: Scope, end: End) -> list[tuple[Scope, dict[str, Any]]]:
+    """Keep what an agent's model call asked for; the tools that were told before this, with what to add to them."""
     if not end.asked:
-        return
-    asked = call.execution.asked.setdefault(call.agent, [])
-    asked.extend((_plain(name), _parsed(arguments), id, call.step.id) for name, arguments, id in end.asked)
+        return []
+    execution = call.execution
+    asked = execution.asked.setdefault(call.agent, [])
+    asked.extend(Asked(_plain(name), _parsed(arguments), id, call.step.id) for name, arguments, id in end.asked)
     del asked[:-MAX_ASKED]
+    early = execution.unlinked.pop(call.agent, [])
+    return [(tool, added) for tool in early if tool.at_ns >= call.ended_ns and (added := link(tool))]
 
 
-def asked_for(execution: Execution, said: Start) -> None:
-    """Say of a tool which call asked for it, the latest first; each is named once."""
-    asked = execution.asked.get(said.agent)
-    if not asked:
-        return
-    name = _plain(said.name)
-    for arguments in (_parsed(said.args), ...):
-        for index in range(len(asked) - 1, -1, -1):
-            if asked[index][0] == name and (arguments is ... or asked[index][1] == arguments):
-                _, _, tool_call_id, step_id = asked.pop(index)
-                said.attributes["called_by"] = step_id
-                if tool_call_id:
-                    said.attributes["tool_call_id"] = tool_call_id
-                return
+def link(tool: Scope) -> dict[str, Any]:
+    """What to say of a tool about the call that asked for it, the latest first; each request is named once."""
+    execution = tool.execution
+    name = _plain(str(tool.key[-1])) if tool.key is not None else ""
+    asked = execution.asked.get(tool.agent, [])
+    same = [item for item in asked if item.name == name]
+    exact = [item for item in same if item.arguments == _parsed(tool.args)]
+    if not same:
+        waiting = execution.unlinked.setdefault(tool.agent, [])
+        if tool not in waiting:
+            waiting.append(tool)
+            del waiting[:-MAX_ASKED]
+        return {}
+    item = (exact or same)[-1]
+    asked.remove(item)
+    return {"called_by": item.step_id} | ({"tool_call_id": item.id} if item.id else {})
 
 
 def _plain(name: str) -> str:

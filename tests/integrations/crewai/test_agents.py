@@ -111,7 +111,7 @@ def test_a_guardrail_that_refuses_is_failed_though_its_event_says_completed(
 
     Crew(agents=[worker], tasks=[task]).kickoff()
 
-    guardrails = [step for step in captured.steps if step.kind == "guardrail"]
+    guardrails = [step for step in captured.workflow.steps if step.kind == "guardrail"]
     assert [(g.name, str(g.status), g.error) for g in guardrails] == [
         ("in_rings", "error", "Say it in rings."),
         ("in_rings", "ok", None),

@@ -106,7 +106,7 @@ def test_a_tool_is_linked_to_the_call_that_asked_for_it(
 
     crew("Count.", tools=[ring_count]).kickoff()
 
-    first_call = next(step for step in captured.steps if step.kind == "llm")
+    first_call = next(step for step in captured.workflow.steps if step.kind == "llm")
     tools = {step.attributes["tool_call_id"]: step for step in captured.steps if step.kind == "tool"}
     assert {id: step.input["tree"] for id, step in tools.items()} == {"a": "oak", "b": "elm"}
     assert {step.attributes["called_by"] for step in tools.values()} == {first_call.id}

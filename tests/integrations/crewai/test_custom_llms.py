@@ -62,9 +62,7 @@ def test_a_recorded_model_class_has_its_calls_in_the_tree(
     assert "no_llm_data" not in captured.step("agent").attributes
 
 
-def test_an_agent_asked_directly_with_a_silent_model_is_marked(
-    agent: Callable[..., Agent], captured: Capture
-) -> None:
+def test_an_agent_asked_directly_with_a_silent_model_is_marked(agent: Callable[..., Agent], captured: Capture) -> None:
     agent(llm=OakLLM(model="oak-7b")).kickoff("Count.")
 
     assert captured.step("agent").attributes["no_llm_data"] == "OakLLM"

@@ -39,7 +39,7 @@ def test_a_failed_model_call_is_one_step_though_it_is_told_twice_and_attempts_ar
         "    agent forester attempt=2\n"
         "      llm gpt-4o-mini"
     )
-    failed = next(step for step in captured.steps if step.kind == "llm")
+    failed = next(step for step in captured.workflow.steps if step.kind == "llm")
     assert "bad" in failed.error
     assert captured.workflow.status == "ok"
 

@@ -49,8 +49,8 @@ def test_methods_side_by_side_are_siblings(captured: Capture) -> None:
 
     asyncio.run(Survey().kickoff_async())
 
-    names = [(step.name, step.parent_id) for step in captured.steps[1:]]
-    assert sorted(names) == [(name, captured.steps[0].id) for name in ("elm", "oak", "report")]
+    names = [(step.name, step.parent_id) for step in captured.workflow.steps[1:]]
+    assert sorted(names) == [(name, captured.workflow.steps[0].id) for name in ("elm", "oak", "report")]
 
 
 def test_a_method_that_fails_fails_its_flow(captured: Capture) -> None:

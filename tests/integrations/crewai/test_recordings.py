@@ -33,7 +33,9 @@ def provider_calls(*endpoints: str) -> dict[str, Call]:
     found: dict[str, Call] = {}
     for path in sorted(FOLDER.glob("*/*.json")) if FOLDER is not None else ():
         for index, call in enumerate(recordings.load(path)):
-            plain = isinstance(call.request, dict) and call.status == 200 and recordings.usage_total([call]).input_tokens
+            plain = (
+                isinstance(call.request, dict) and call.status == 200 and recordings.usage_total([call]).input_tokens
+            )
             if call.endpoint in endpoints and plain and len(found) < 30:
                 found[f"{path.stem[-60:]} {index}"] = call
     return found
@@ -57,7 +59,7 @@ def recorded_tools(calls: list[Call]) -> list[BaseTool]:
 
 
 def _tool(name: str, properties: list[str]) -> BaseTool:
-    fields: Any = {field: (Any, None) for field in properties}
+    fields: Any = dict.fromkeys(properties, (Any, None))
     schema: type[BaseModel] = create_model(f"Schema_{len(properties)}", **fields)
 
     class Recorded(BaseTool):

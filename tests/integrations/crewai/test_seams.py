@@ -118,6 +118,46 @@ def test_a_step_inside_a_model_call_is_under_it(
     assert {step.id for step in seen} == {captured.step("llm").id}
 
 
+def test_the_call_of_a_model_sdk_is_inside_the_call_of_crewai_and_counts_once(
+    server: ModelServer, crew: Callable[..., Crew], captured: Capture
+) -> None:
+    server.say("112 rings.")
+    treerings.instrument("openai")
+
+    crew("Count.").kickoff()
+
+    call, request = (step for step in captured.workflow.steps if step.kind == "llm")
+    assert request.parent_id == call.id
+    assert (call.source, request.source) == ("crewai", "openai")
+    assert captured.workflow.totals.input_tokens == server.usage_served.input_tokens
+    assert captured.workflow.totals.llm_calls == 1
+
+
+def test_the_request_of_a_direct_call_is_inside_it_also_when_its_start_is_told_late(
+    server: ModelServer, model: Callable[..., Any], captured: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = threading.Event()
+    started = ASSEMBLER.started
+
+    def late(recorder: Any, told: Any, said: Any) -> None:
+        assert asked.wait(10)
+        started(recorder, told, said)
+
+    def answer(request: Any) -> str:
+        asked.set()
+        return "An oak."
+
+    server.reply(answer)
+    treerings.instrument("openai")
+    monkeypatch.setattr(ASSEMBLER, "started", late)
+
+    model().call("Which tree?")
+
+    call, request = captured.workflow.steps
+    assert (call.source, request.source) == ("crewai", "openai")
+    assert request.parent_id == call.id
+
+
 def test_a_crew_in_an_own_step_is_under_it(server: ModelServer, crew: Callable[..., Crew], captured: Capture) -> None:
     server.say("112 rings.")
 
