@@ -16,6 +16,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             distribution="google-genai",
             extra="google",
             title="Google Gen AI SDK",
+            observes="its clients' methods are wrapped",
             module="treerings_google.integration",
             expected=("llm",),
         )

@@ -15,6 +15,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             package="mcp",
             extra="mcp",
             title="Model Context Protocol SDK",
+            observes="its client sessions' methods are wrapped",
             module="treerings_mcp.integration",
             expected=("tool",),
         )

@@ -88,6 +88,10 @@ agent forester
       chain CompactAndRefine
         llm OpenAI
   llm OpenAI""",
+    "mcp_tools.py": """
+agent forester
+  tool weather://stations
+  tool rainfall""",
     "own_code.py": """
 workflow question
   agent librarian
