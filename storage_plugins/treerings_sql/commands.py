@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 from treerings.errors import StoreError
 from treerings.registry import full_url
+
+if TYPE_CHECKING:
+    from .database import Database
 
 __all__ = ["store"]
 
@@ -22,10 +27,9 @@ def store() -> None:
 @_store_option
 def version(url: str | None) -> None:
     """Print the version of the store's tables, and the one that this Treerings needs."""
-    from .sqlite import SQLiteDatabase
     from .versions import HEAD, version_of
 
-    database = SQLiteDatabase(_existing(url))
+    database = _existing(url)
     with database.explained(), database.read_transaction() as connection:
         found = version_of(connection)
     click.echo(f"{database.url}: {found or 'no tables'} (needed: {HEAD})")
@@ -49,10 +53,9 @@ def upgrade(url: str | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def downgrade(to: str, url: str | None, yes: bool) -> None:
     """Bring the store's tables back to VERSION, for an older Treerings; `base` deletes everything."""
-    from .sqlite import SQLiteDatabase
     from .versions import downgrade as change
 
-    database = SQLiteDatabase(_existing(url))
+    database = _existing(url)
     if not yes:
         click.confirm(
             f"Change the tables of {database.url} to {to}? What that version has no place for is lost.", abort=True
@@ -70,10 +73,10 @@ def _url(url: str | None) -> str:
     return full_url(url)
 
 
-def _existing(url: str | None) -> str:
-    from .sqlite import SQLiteDatabase
+def _existing(url: str | None) -> Database:
+    from .database import open_database
 
-    found = SQLiteDatabase(_url(url))
-    if found.path is not None and not found.path.exists():
-        raise StoreError(f"No store at {found.path}: the file does not exist.")
-    return found.url
+    found = open_database(_url(url))
+    if not found.exists:
+        raise StoreError(f"No store at {found.url}: it does not exist.")
+    return found

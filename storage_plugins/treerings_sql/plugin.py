@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import click
     from treerings.registry import StoreFactory
 
-__all__ = ["open_sqlite"]
+__all__ = ["open_postgresql", "open_sqlite"]
 
 
 def open_sqlite(url: str) -> Store:
@@ -22,8 +22,17 @@ def open_sqlite(url: str) -> Store:
     return SqlStore(url)
 
 
+def open_postgresql(url: str) -> Store:
+    """The store at `postgresql://user:password@host:5432/database`."""
+    from .store import SqlStore
+
+    return SqlStore(url)
+
+
 @hookimpl
 def register_stores(register: Callable[[str, StoreFactory], None]) -> None:
+    register("postgresql", open_postgresql)
+    register("postgres", open_postgresql)
     register("sqlite", open_sqlite)
 
 

@@ -6,13 +6,29 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, case, distinct, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Float,
+    Numeric,
+    Select,
+    Table,
+    and_,
+    case,
+    cast,
+    distinct,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+)
 from treerings.queries import in_order
 from treerings.records import Step, Totals, Workflow
 from treerings.store import Filter
 
+from .database import Database
 from .rows import decimal, step_of, workflow_of
-from .sqlite import SQLiteDatabase
 from .tables import LABEL, PAYLOAD, STEP, WORKFLOW
 
 __all__ = ["changes", "matching_workflow_ids", "totals", "tree", "workflows"]
@@ -28,7 +44,7 @@ def tree(connection: Connection, id: str) -> Workflow | None:
     return Workflow.of(id, steps) if steps else None
 
 
-def workflows(connection: Connection, database: SQLiteDatabase, filter: Filter) -> list[Workflow]:
+def workflows(connection: Connection, database: Database, filter: Filter) -> list[Workflow]:
     query = select(WORKFLOW).where(*_shared(WORKFLOW, WORKFLOW.c.id, database, filter))
     for field in _STEP_FIELDS:
         if (asked := getattr(filter, field)) is not None:
@@ -36,23 +52,25 @@ def workflows(connection: Connection, database: SQLiteDatabase, filter: Filter) 
     return [workflow_of(row) for row in connection.execute(_page(query, filter))]
 
 
-def totals(connection: Connection, database: SQLiteDatabase, by: Sequence[str], filter: Filter) -> list[Totals]:
+def totals(connection: Connection, database: Database, by: Sequence[str], filter: Filter) -> list[Totals]:
     keys = [_dimension(name, database).label(f"key_{number}") for number, name in enumerate(by)]
-    query = select(*keys, *_SUMS).where(*_of_steps(database, filter)).group_by(*keys)
+    names = [text(key.name) for key in keys]  # an expression with values is another one each time it is said
+    query = select(*keys, *_SUMS).where(*_of_steps(database, filter)).group_by(*names)
     return in_order(_totals_of(tuple(row), by) for row in connection.execute(query))
 
 
-def matching_workflow_ids(connection: Connection, database: SQLiteDatabase, filter: Filter) -> list[str]:
+def matching_workflow_ids(connection: Connection, database: Database, filter: Filter) -> list[str]:
     """The workflows with at least one step that matches, the newest first."""
     found = select(STEP.c.workflow_id).where(*_of_steps(database, filter))
     query = select(WORKFLOW.c.id).where(WORKFLOW.c.id.in_(found))
     return list(connection.execute(_page(query, filter)).scalars())
 
 
-def changes(connection: Connection, cursor: int | None, limit: int) -> tuple[int, list[Step]]:
+def changes(connection: Connection, database: Database, cursor: int | None, limit: int) -> tuple[int, list[Step]]:
+    settled = database.settled_revision()
     if cursor is None:
-        return connection.execute(select(func.max(STEP.c.revision))).scalar_one() or 0, []
-    query = _STEPS.where(STEP.c.revision > cursor).order_by(STEP.c.revision).limit(limit)
+        return connection.execute(select(settled)).scalar_one(), []
+    query = _STEPS.where(STEP.c.revision > cursor, STEP.c.revision <= settled).order_by(STEP.c.revision).limit(limit)
     rows = connection.execute(query).all()
     return (rows[-1].revision if rows else cursor), [step_of(row) for row in rows]
 
@@ -60,12 +78,12 @@ def changes(connection: Connection, cursor: int | None, limit: int) -> tuple[int
 # -- conditions ------------------------------------------------------------------------------------------------------
 
 
-def _of_steps(database: SQLiteDatabase, filter: Filter) -> list[_Condition]:
+def _of_steps(database: Database, filter: Filter) -> list[_Condition]:
     own = [STEP.c[field] == _value(asked) for field in _STEP_FIELDS if (asked := getattr(filter, field)) is not None]
     return _shared(STEP, STEP.c.workflow_id, database, filter) + own
 
 
-def _shared(table: Table, id: ColumnElement[str], database: SQLiteDatabase, filter: Filter) -> list[_Condition]:
+def _shared(table: Table, id: ColumnElement[str], database: Database, filter: Filter) -> list[_Condition]:
     """What is asked of fields that steps and workflows both have."""
     found: list[_Condition] = []
     if filter.since is not None:
@@ -81,7 +99,7 @@ def _shared(table: Table, id: ColumnElement[str], database: SQLiteDatabase, filt
     for key, value in filter.labels.items():
         labelled = select(LABEL.c.workflow_id).where(LABEL.c.key == _value(key), LABEL.c.value == _value(value))
         found.append(id.in_(labelled))
-        found.append(database.json_member(table.c.labels, _value(key)) == _value(value))
+        found.append(database.has_label(table.c.labels, _value(key), _value(value)))
     return found
 
 
@@ -102,7 +120,7 @@ def _utc(moment: datetime) -> datetime:
 # -- sums ------------------------------------------------------------------------------------------------------------
 
 
-def _dimension(name: str, database: SQLiteDatabase) -> ColumnElement[Any]:
+def _dimension(name: str, database: Database) -> ColumnElement[Any]:
     if name.startswith("label:"):
         return database.json_member(STEP.c.labels, _value(name.removeprefix("label:")))
     if name == "day":
@@ -121,6 +139,8 @@ def _sum(column: ColumnElement[Any], *conditions: ColumnElement[bool]) -> Column
 
 
 _COUNTED = STEP.c.counted.is_(True)
+# SQLite keeps the rounding errors of a sum of floats small itself; PostgreSQL adds their 15 digits as decimals.
+_MONEY = cast(STEP.c.cost_usd, Float().with_variant(Numeric(), "postgresql"))
 _SUMS = (
     func.count(distinct(STEP.c.workflow_id)).label("workflows"),
     func.count().label("steps"),
@@ -132,7 +152,7 @@ _SUMS = (
     _sum(STEP.c.cache_read_tokens, _COUNTED).label("cache_read_tokens"),
     _sum(STEP.c.cache_write_tokens, _COUNTED).label("cache_write_tokens"),
     _sum(STEP.c.reasoning_tokens, _COUNTED).label("reasoning_tokens"),
-    _sum(STEP.c.cost_usd, _COUNTED).label("cost_usd"),
+    _sum(_MONEY, _COUNTED).label("cost_usd"),
     _count(
         and_(
             STEP.c.kind.in_(("llm", "embedding")),
@@ -150,5 +170,6 @@ _SUMS = (
 
 def _totals_of(row: Sequence[Any], by: Sequence[str]) -> Totals:
     sums = dict(zip((column.name for column in _SUMS), row[len(by) :], strict=True))
-    sums["cost_usd"] = decimal(sums["cost_usd"])
-    return Totals(key=dict(zip(by, row, strict=False)), **sums)
+    cost = decimal(sums.pop("cost_usd"))
+    sums = {name: value if type(value) is float else int(value) for name, value in sums.items()}
+    return Totals(key=dict(zip(by, row, strict=False)), cost_usd=cost, **sums)

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from treerings.events import Status
 from treerings.queries import microseconds
 
+from .database import Database
 from .liveness import Identity, is_alive, now
 from .rows import step_of
-from .sqlite import SQLiteDatabase
 from .tables import STEP, WRITER
 from .writing import write
 
@@ -36,7 +36,7 @@ def beat(connection: Connection, own: Identity) -> None:
         connection.execute(insert(WRITER).values(values | {"heartbeat_at": moment, "revision": 0}))
 
 
-def repair(connection: Connection, database: SQLiteDatabase, own: Identity) -> None:
+def repair(connection: Connection, database: Database, own: Identity) -> None:
     """Mark the running steps of dead writers `incomplete`, ends left open; inside a transaction with the write lock."""
     for writer_id in dead_writers(connection, own):
         running = connection.execute(select(STEP).where(STEP.c.writer_id == writer_id)).all()

@@ -92,7 +92,8 @@ def payload_row(step: Step) -> tuple[str, str | None, str | None]:
 def cleaned(step: Step) -> Step:
     """The step in values that any engine takes.
 
-    Lone surrogates become `?`, whole numbers are cut to 64 bits, what is infinite or not a number is unknown.
+    Lone surrogates become `?`, NUL becomes `\ufffd`, whole numbers are cut to 64 bits, what is infinite or not a number is
+    unknown.
     """
     values = {name: _clean(getattr(step, name)) for name in Step.__slots__ if name not in ("input", "output")}
     if step.usage is not None:
@@ -106,7 +107,7 @@ def _clean(value: Any) -> Any:
     if isinstance(value, Enum | bool):
         return value
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+        return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
     if isinstance(value, int):
         return max(-_LARGEST, min(value, _LARGEST))
     if isinstance(value, float | Decimal):
@@ -119,8 +120,9 @@ def decimal(cost: float) -> Decimal:
     return Decimal(f"{cost:.15g}")
 
 
-def _object(text: str | None) -> dict[str, Any]:
-    return orjson.loads(text) if text else {}
+def _object(text: str | dict[str, Any] | None) -> dict[str, Any]:
+    """An object that an engine gives as text, or read already."""
+    return orjson.loads(text) if isinstance(text, str) else text or {}
 
 
 def _value(text: str | None) -> Any:

@@ -8,17 +8,21 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, event, exc
+from sqlalchemy import Connection, Engine, Table, event, exc
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 from sqlalchemy.sql.elements import ColumnElement
 from treerings.errors import StoreError
+
+from . import sqlite_statements as statements
+from .database import Stored
+from .tables import STEP, WORKFLOW
 
 __all__ = ["SQLiteDatabase"]
 
@@ -47,8 +51,6 @@ _REASONS = {
 class SQLiteDatabase:
     """One SQLite file, or a database in memory where `path` is None."""
 
-    placeholder = "?"
-
     def __init__(self, url: str, *, timeout: float = 10.0) -> None:
         self.path = _path(url)
         self.url = "sqlite://" if self.path is None else f"sqlite:///{self.path}"
@@ -61,6 +63,10 @@ class SQLiteDatabase:
     @property
     def in_memory(self) -> bool:
         return self.path is None
+
+    @property
+    def exists(self) -> bool:
+        return self.path is None or self.path.exists()
 
     # -- connections and transactions --------------------------------------------------------------------------------
 
@@ -135,6 +141,9 @@ class SQLiteDatabase:
         """A transaction in which every statement sees the same state."""
         return self.engine.begin()
 
+    def lock_tables(self, connection: Connection) -> None:
+        """Who writes holds everything."""
+
     def tidy(self) -> None:
         """Write the log back into the database and cut it, if it has grown large and no reader is in the way."""
         if self.path is None:
@@ -153,10 +162,20 @@ class SQLiteDatabase:
 
     # -- SQL ---------------------------------------------------------------------------------------------------------
 
+    def read(self, connection: Connection, step_ids: Collection[str], workflow_ids: Collection[str]) -> Stored:
+        return statements.read(connection, self.max_variables, step_ids, workflow_ids)
+
+    def upsert(self, connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        statements.upsert(connection, self.max_variables, table, rows)
+
+    def write_workflows(
+        self, connection: Connection, created: Sequence[tuple[Any, ...]], changed: Sequence[tuple[Any, ...]]
+    ) -> None:
+        statements.upsert(connection, self.max_variables, WORKFLOW, [*created, *changed])
+
     @staticmethod
-    def json_rows(columns: Sequence[str]) -> str:
-        """All rows as one JSON text. One row is one step of the engine: a row each would give the lock away each time."""
-        return f"json_group_array(json_array({', '.join(columns)}))"
+    def settled_revision() -> ColumnElement[int]:
+        return sqlalchemy.select(sqlalchemy.func.coalesce(sqlalchemy.func.max(STEP.c.revision), 0)).scalar_subquery()
 
     @staticmethod
     def day(column: ColumnElement[Any]) -> ColumnElement[str]:
@@ -171,6 +190,10 @@ class SQLiteDatabase:
         """The value under a key of a JSON object; a path would trip over quotes in the key."""
         members = sqlalchemy.func.json_each(column).table_valued("key", "value")
         return sqlalchemy.select(members.c.value).where(members.c.key == key).scalar_subquery()
+
+    @classmethod
+    def has_label(cls, column: ColumnElement[Any], key: str, value: str) -> ColumnElement[bool]:
+        return cls.json_member(column, key) == value
 
     @staticmethod
     def time(nanoseconds: int) -> str:

@@ -14,9 +14,9 @@ from treerings.records import Step, Totals, Workflow
 from treerings.store import Filter, check_dimensions
 
 from . import forks, reading, repair, versions, writing
+from .database import Raced, RefusedValue, open_database
 from .liveness import Identity
 from .rows import cleaned
-from .sqlite import SQLiteDatabase
 from .tables import LABEL, PAYLOAD, STEP, WORKFLOW
 
 __all__ = ["SqlStore"]
@@ -24,17 +24,20 @@ __all__ = ["SqlStore"]
 logger = logging.getLogger("treerings")
 
 _WORKFLOWS_A_DELETION = 500
+_ATTEMPTS = 10
+"""How often a batch is tried that others write as well."""
 
 
 class SqlStore:
-    """Trees in SQLite: `sqlite:///relative.db`, `sqlite:////absolute.db`, or `sqlite://` for one in memory.
+    """Trees in SQLite (`sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite://` in memory) or in PostgreSQL
+    (`postgresql://user:password@host/database`).
 
-    A missing file is created, directories too. Any number of processes and threads may write and read at once; who
-    finds the database locked for longer than `timeout` seconds gets a `StoreError`. Satisfies `Store` and `Tailing`.
+    A missing file is created, directories too; missing tables are made. Any number of processes and threads may write and
+    read at once; who has to wait for longer than `timeout` seconds gets a `StoreError`. Satisfies `Store` and `Tailing`.
     """
 
     def __init__(self, url: str, *, timeout: float = 10.0) -> None:
-        self.database = SQLiteDatabase(url, timeout=timeout)
+        self.database = open_database(url, timeout=timeout)
         self.url = self.database.url
         self._closed = False
         self._wrote = False
@@ -50,13 +53,21 @@ class SqlStore:
         if not steps:
             return
         try:
-            with self._transaction() as connection:
-                writing.write(connection, self.database, self._identity, steps)
-        except (UnicodeEncodeError, OverflowError):
-            with self._transaction() as connection:
-                writing.write(connection, self.database, self._identity, [cleaned(step) for step in steps])
+            self._write(steps)
+        except (UnicodeEncodeError, OverflowError, RefusedValue):
+            self._write([cleaned(step) for step in steps])
         self._wrote = True
         self.database.tidy()
+
+    def _write(self, steps: Sequence[Step]) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with self._transaction() as connection:
+                    writing.write(connection, self.database, self._identity, steps)
+                return
+            except Raced as error:
+                if attempt == _ATTEMPTS:
+                    raise StoreError(f"{self.url}: others write the same steps without a pause.") from error
 
     def heartbeat(self) -> None:
         """Say that this process still lives, where it may be silent for long; every write says so as well."""
@@ -106,7 +117,7 @@ class SqlStore:
 
     def changes(self, cursor: int | None = None, *, limit: int = 1000) -> tuple[int, list[Step]]:
         with self._reading() as connection:
-            return reading.changes(connection, cursor, limit)
+            return reading.changes(connection, self.database, cursor, limit)
 
     # -- connections -------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Index, Table, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -29,8 +30,16 @@ def _time() -> Any:
     return Field(default=None, sa_type=DateTime)
 
 
+_ID = Text().with_variant(Text(collation="C"), "postgresql")
+"""Ids are compared by their bytes."""
+
+
 def _key() -> Any:
-    return Field(primary_key=True, sa_type=Text)
+    return Field(primary_key=True, sa_type=_ID)
+
+
+def _labels() -> Any:
+    return Field(default=None, sa_type=Text().with_variant(JSONB(), "postgresql"))
 
 
 class StepRow(_Base, table=True):
@@ -41,6 +50,9 @@ class StepRow(_Base, table=True):
         Index("ix_step_workflow", "workflow_id"),
         Index("ix_step_started", "started_at"),
         Index("ix_step_revision", "revision"),
+        Index("ix_step_labels", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}).ddl_if(
+            dialect="postgresql"
+        ),
         Index(
             "ix_step_running",
             "writer_id",
@@ -50,7 +62,7 @@ class StepRow(_Base, table=True):
     )
 
     id: str = _key()
-    workflow_id: str = Field(sa_type=Text)
+    workflow_id: str = Field(sa_type=_ID)
     parent_id: str | None = _text()
     sequence: int = Field(sa_type=BigInteger)
     kind: str = Field(sa_type=Text)
@@ -81,7 +93,7 @@ class StepRow(_Base, table=True):
     session_id: str | None = _text()
     user_id: str | None = _text()
     tenant_id: str | None = _text()
-    labels: str | None = _text()
+    labels: str | None = _labels()
     """JSON object."""
     attributes: str | None = _text()
     """JSON object."""
@@ -120,7 +132,7 @@ class WorkflowRow(_Base, table=True):
     session_id: str | None = _text()
     user_id: str | None = _text()
     tenant_id: str | None = _text()
-    labels: str | None = _text()
+    labels: str | None = _labels()
     cache_read_tokens: int = Field(sa_type=BigInteger)
     """Internal, as all that follow."""
     cache_write_tokens: int = Field(sa_type=BigInteger)

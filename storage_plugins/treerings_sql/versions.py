@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, inspect, select
 from treerings.errors import StoreError
 
-from .sqlite import SQLiteDatabase
+from .database import Database
 from .tables import METADATA, PERFORMANCE_LOGS
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def version_of(connection: Connection) -> str | None:
     return connection.execute(select(_VERSION.c.version_num)).scalar()
 
 
-def ensure(database: SQLiteDatabase) -> None:
+def ensure(database: Database) -> None:
     """Create the tables or bring them up to date; raises `StoreError` for tables that are newer than this code."""
     with database.read_transaction() as connection:
         version = version_of(connection)
@@ -46,6 +46,7 @@ def ensure(database: SQLiteDatabase) -> None:
         found = "has no tables" if version is None else f"has tables of version {version}, this code needs {HEAD},"
         raise StoreError(f"{database.url} {found} and is read-only.")
     with database.write_transaction() as connection:
+        database.lock_tables(connection)
         version = version_of(connection)  # another process may have been quicker
         if version is None:
             _create(connection, database)
@@ -60,7 +61,7 @@ def ensure(database: SQLiteDatabase) -> None:
             command.upgrade(_config(connection), HEAD)
 
 
-def downgrade(database: SQLiteDatabase, version: str) -> None:
+def downgrade(database: Database, version: str) -> None:
     """Bring the tables back to an older version; `base` removes them with all that they hold."""
     if version not in (*VERSIONS, "base"):
         raise StoreError(f"No version {version!r} of the tables. Choose from: base, {', '.join(VERSIONS)}.")
@@ -72,7 +73,7 @@ def downgrade(database: SQLiteDatabase, version: str) -> None:
             _VERSION.drop(connection)
 
 
-def _create(connection: Connection, database: SQLiteDatabase) -> None:
+def _create(connection: Connection, database: Database) -> None:
     """Straight from the models, for Alembic takes its time; a test holds the result against the migrations'."""
     if taken := METADATA.tables.keys() & set(inspect(connection).get_table_names()):
         raise StoreError(f"{database.url} holds tables of another program ({', '.join(sorted(taken))}).")

@@ -107,10 +107,19 @@ def _by_key(totals: list[Totals]) -> dict[tuple[tuple[str, str | None], ...], To
     return {tuple(entry.key.items()): entry for entry in totals}
 
 
-@pytest.fixture(scope="module", params=["sqlite", "jsonl"])
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "jsonl"])
 def open_empty(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Store]:
     if request.param == "sqlite":
         return lambda: SqlStore("sqlite://")
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgresql_server")
+
+        def emptied() -> Store:
+            store = SqlStore(server)
+            store.delete(Filter())
+            return store
+
+        return emptied
     return lambda: JsonlStore(f"jsonl:///{tmp_path_factory.mktemp('store')}/steps.jsonl")
 
 

@@ -21,7 +21,7 @@ Unprivileged = Callable[[], AbstractContextManager[None]]
 @pytest.mark.parametrize(
     ("url", "advice"),
     [
-        ("postgresql://host/db", "sqlite:///relative.db"),
+        ("mysql://host/db", "sqlite:///relative.db"),
         ("sqlite:runs.db", "sqlite:///relative.db"),
         ("sqlite://runs.db", "Type sqlite:///runs.db"),
         ("sqlite:///runs.db?mode=ro", "takes no options. Type sqlite:///runs.db"),

@@ -37,3 +37,11 @@ class TestJsonlStore(StoreTests):
     @pytest.fixture
     def store_url(self, tmp_path: Path) -> str:
         return f"jsonl:///{tmp_path}/runs.jsonl"
+
+
+class TestPostgresql(StoreTests):
+    keeps_nul = False
+
+    @pytest.fixture
+    def store_url(self, postgresql_url: str) -> str:
+        return postgresql_url

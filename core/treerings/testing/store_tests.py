@@ -32,6 +32,8 @@ class StoreTests(WritingTests, ReadingTests, LifetimeTests):
 
     persistent = True
     """Whether a store that is opened a second time finds what the first one wrote."""
+    keeps_nul = True
+    """Whether the character NUL stays what it is in names, errors and labels; else it becomes `\\ufffd`."""
 
     @pytest.fixture
     def store_url(self, tmp_path: Path) -> str:

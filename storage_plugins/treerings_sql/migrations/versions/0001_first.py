@@ -2,6 +2,10 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
+
+ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+LABELS = sa.Text().with_variant(postgresql.JSONB(), "postgresql")
 
 revision = "0001"
 down_revision = None
@@ -10,8 +14,8 @@ down_revision = None
 def upgrade() -> None:
     op.create_table(
         "step",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("workflow_id", sa.Text(), nullable=False),
+        sa.Column("id", ID, nullable=False),
+        sa.Column("workflow_id", ID, nullable=False),
         sa.Column("parent_id", sa.Text()),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -40,7 +44,7 @@ def upgrade() -> None:
         sa.Column("session_id", sa.Text()),
         sa.Column("user_id", sa.Text()),
         sa.Column("tenant_id", sa.Text()),
-        sa.Column("labels", sa.Text()),
+        sa.Column("labels", LABELS),
         sa.Column("attributes", sa.Text()),
         sa.Column("writer_id", sa.Text()),
         sa.Column("revision", sa.BigInteger(), nullable=False),
@@ -51,9 +55,13 @@ def upgrade() -> None:
     op.create_index("ix_step_revision", "step", ["revision"])
     running = sa.text("writer_id IS NOT NULL")
     op.create_index("ix_step_running", "step", ["writer_id"], sqlite_where=running, postgresql_where=running)
+    if op.get_bind().dialect.name == "postgresql":
+        op.create_index(
+            "ix_step_labels", "step", ["labels"], postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}
+        )
     op.create_table(
         "workflow",
-        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("id", ID, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
@@ -72,7 +80,7 @@ def upgrade() -> None:
         sa.Column("session_id", sa.Text()),
         sa.Column("user_id", sa.Text()),
         sa.Column("tenant_id", sa.Text()),
-        sa.Column("labels", sa.Text()),
+        sa.Column("labels", LABELS),
         sa.Column("cache_read_tokens", sa.BigInteger(), nullable=False),
         sa.Column("cache_write_tokens", sa.BigInteger(), nullable=False),
         sa.Column("reasoning_tokens", sa.BigInteger(), nullable=False),
@@ -88,23 +96,23 @@ def upgrade() -> None:
     op.create_index("ix_workflow_user", "workflow", ["user_id"])
     op.create_table(
         "payload",
-        sa.Column("step_id", sa.Text(), nullable=False),
+        sa.Column("step_id", ID, nullable=False),
         sa.Column("input", sa.Text()),
         sa.Column("output", sa.Text()),
         sa.PrimaryKeyConstraint("step_id"),
     )
     op.create_table(
         "label",
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
-        sa.Column("workflow_id", sa.Text(), nullable=False),
+        sa.Column("key", ID, nullable=False),
+        sa.Column("value", ID, nullable=False),
+        sa.Column("workflow_id", ID, nullable=False),
         sa.PrimaryKeyConstraint("key", "value", "workflow_id"),
         sqlite_with_rowid=False,
     )
     op.create_index("ix_label_workflow", "label", ["workflow_id"])
     op.create_table(
         "writer",
-        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("id", ID, nullable=False),
         sa.Column("host", sa.Text(), nullable=False),
         sa.Column("pid", sa.BigInteger(), nullable=False),
         sa.Column("started", sa.Text()),
