@@ -13,7 +13,7 @@ from treerings.own_steps import status_of
 
 from .text import model_name, provider_of, short
 
-__all__ = ["record_llm"]
+__all__ = ["is_recorded", "record_llm"]
 
 SOURCE = "crewai"
 C = TypeVar("C", bound=type)
@@ -31,6 +31,11 @@ def record_llm(cls: C) -> C:
         if inspect.isfunction(method) and not hasattr(method, _marked):
             setattr(cls, name, _recording(method))
     return cls
+
+
+def is_recorded(cls: type) -> bool:
+    """Whether this class, or one that it is made of, was given to `record_llm`."""
+    return any(hasattr(base.__dict__.get(name), _marked) for base in cls.__mro__ for name in ("call", "acall"))
 
 
 def _recording(method: Callable[..., Any]) -> Callable[..., Any]:

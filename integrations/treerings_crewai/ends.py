@@ -8,6 +8,7 @@ from typing import Any
 
 from treerings import Recorder, Status, Usage
 
+from .custom_llms import is_recorded
 from .scopes import Key
 from .starts import agent_key, tool_key
 from .text import reported, short
@@ -99,20 +100,24 @@ def _task(recorder: Recorder, source: Any, event: Any) -> End:
 
 def _agent(recorder: Recorder, source: Any, event: Any) -> End:
     end = End(agent_key(event.agent.id, getattr(event.task, "id", None)))
-    model = getattr(event.agent, "llm", None)
-    if model is not None and not type(model).__module__.startswith("crewai."):
-        end.silent_model = type(model).__qualname__
+    end.silent_model = _silent(getattr(event.agent, "llm", None))
     if event.type == "agent_execution_error":
         return _failed(end, event.error)
     end.output = recorder.snapshot(event.output)
     return end
 
 
+def _silent(model: Any) -> str | None:
+    """The class of a model that is a user's own and is not recorded; CrewAI's classes tell of their calls."""
+    cls = type(model)
+    if model is None or cls.__module__.startswith("crewai.") or is_recorded(cls):
+        return None
+    return cls.__qualname__
+
+
 def _lite_agent(recorder: Recorder, source: Any, event: Any) -> End:
     end = End(agent_key(event.agent_info.get("id"), None), name=short(event.agent_info.get("role")), begins=True)
-    model = getattr(source, "llm", None)
-    if model is not None and not type(model).__module__.startswith("crewai."):
-        end.silent_model = type(model).__qualname__
+    end.silent_model = _silent(getattr(source, "llm", None))
     if event.type == "lite_agent_execution_error":
         return _failed(end, event.error)
     end.output = recorder.snapshot(event.output)
