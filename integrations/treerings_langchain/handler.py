@@ -14,6 +14,7 @@ from treerings.recorder import add_caretaker
 
 from .parents import ambient
 from .translate import RUNS, Translator, interrupt
+from .usage import told_so_far
 
 try:  # only its subclasses are told about breakpoints
     from langgraph.callbacks import GraphCallbackHandler as _Base
@@ -177,7 +178,12 @@ class CallbackHandler(_Base):
 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
         run = RUNS.open(run_id)
-        if run is None or run.first_token:
+        if run is None:
+            return
+        counts = getattr(getattr(kwargs.get("chunk"), "message", None), "usage_metadata", None)
+        if counts:
+            told_so_far(run, counts)
+        if run.first_token:
             return
         run.streamed = True
         try:

@@ -34,6 +34,8 @@ class Run:
     first_token = False
     streamed = False
     """Whether any chunk came, be it an empty one."""
+    chunk_counts: tuple[int, int, dict[str, Any]] | None = None
+    """How many chunks of a stream told how many input tokens, always the same number, and the last one's counts."""
     watched: Watched | None = None
     ended_s: float | None = None
     closes_early = False

@@ -18,7 +18,7 @@ from .outcome import Failures, refused_answer, said_before, status_of
 from .parents import find_parent, inside
 from .runs import Run, Runs
 from .structure import child_of_graph, classify, is_plumbing, node_ended
-from .usage import Batches, facts_of
+from .usage import Batches, facts_of, not_added_up
 
 __all__ = ["RUNS", "Translator"]
 
@@ -288,6 +288,8 @@ class Translator:
             return
         run.root.open_calls -= 1
         usage, model, reason = facts_of(response)
+        if usage is not None and run.streamed:
+            usage = not_added_up(run, usage)
         attributes: dict[str, Any] | None = {"finish_reason": reason} if reason else None
         if usage is not None and usage.cache_hit:
             attributes = {**(attributes or {}), "cache_hit": True}

@@ -12,7 +12,7 @@ from treerings.usage import Usage
 if TYPE_CHECKING:
     from .runs import Run
 
-__all__ = ["Batches", "facts_of", "finish_reason_of", "model_of", "usage_of"]
+__all__ = ["Batches", "facts_of", "finish_reason_of", "model_of", "not_added_up", "told_so_far", "usage_of"]
 
 _INPUT_SUFFIXES = {
     "cache_read": "cache_read_tokens",
@@ -46,6 +46,36 @@ def facts_of(result: Any) -> tuple[Usage | None, str | None, str | None]:
     except Exception:  # a legacy result, or none at all
         pass
     return usage_of(result), model_of(result), finish_reason_of(result)
+
+
+def told_so_far(run: Run, counts: Any) -> None:
+    """Take note of what a chunk of a stream says of usage.
+
+    A provider whose chunks each tell the whole input tells sums, which LangChain then adds up once more.
+    """
+    said = _count(counts.get("input_tokens")) if isinstance(counts, dict) else None
+    if said is None:
+        return
+    before = run.chunk_counts
+    if before is None:
+        run.chunk_counts = (1, said, counts)
+    elif before[1] == said:
+        run.chunk_counts = (before[0] + 1, said, counts)
+    else:
+        run.chunk_counts = (0, -1, counts)  # parts, as they should be
+
+
+def not_added_up(run: Run, usage: Usage) -> Usage:
+    """The usage of a stream; where LangChain added up sums, that of its last chunk.
+
+    https://github.com/langchain-ai/langchain/issues/30429
+    """
+    if run.chunk_counts is None:
+        return usage
+    chunks, said, last = run.chunk_counts
+    if chunks < 2 or not said or usage.input_tokens != chunks * said:
+        return usage
+    return _from_metadata(last) or usage
 
 
 class Batches:
