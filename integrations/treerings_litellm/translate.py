@@ -40,6 +40,10 @@ REQUEST_PARAMETERS = frozenset(
 """What is kept of a call's parameters; the rest may hold anything, credentials included."""
 
 
+STATES_COST = ("openrouter", "perplexity", "xai")
+"""Providers whose answers state what they cost."""
+
+
 class What(NamedTuple):
     """What sort of call it is."""
 
@@ -173,8 +177,8 @@ def usage(
             return None
         if reported is not None and not _get(reported, "prompt_tokens") and not _get(reported, "completion_tokens"):
             return None
-    if getattr(sys.modules.get("litellm"), "include_cost_in_streaming_usage", False):
-        found = replace(found, reported_cost_usd=None)  # LiteLLM's own price, not the provider's
+    if provider not in STATES_COST or getattr(sys.modules.get("litellm"), "include_cost_in_streaming_usage", False):
+        found = replace(found, reported_cost_usd=None)  # LiteLLM writes its own price there
     if cache_hit:
         return replace(found, cache_hit=True)
     return found if found != Usage() else None

@@ -88,10 +88,28 @@ agent forester
       chain CompactAndRefine
         llm OpenAI
   llm OpenAI""",
+    "litellm_calls.py": """
+task weather
+  llm completion error
+  llm completion""",
     "mcp_tools.py": """
 agent forester
   tool weather://stations
   tool rainfall""",
+    "openai_agents_team.py": """
+workflow Agent workflow
+  agent researcher
+    llm generation
+    tool rainfall
+    llm generation
+    handoff writer
+  agent writer
+    llm generation""",
+    "pydantic_ai_agent.py": """
+agent forester
+  llm OpenAIChatModel
+  tool rainfall
+  llm OpenAIChatModel""",
     "own_code.py": """
 workflow question
   agent librarian

@@ -28,31 +28,6 @@ def test_instrument_does_not_import_litellm(run_program: Callable[..., Any]) -> 
     """)
 
 
-def test_a_program_that_imports_litellm_later_is_recorded(run_program: Callable[..., Any]) -> None:
-    program = """
-        import asyncio, os, sys
-        os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-        import treerings
-        from treerings.testing import ModelServer, capture
-        treerings.instrument("litellm")
-        from litellm import acompletion
-        import litellm
-        assert type(litellm.__spec__.loader).__module__ == "_frozen_importlib_external"
-        with ModelServer(default="echo") as server, capture() as captured:
-            asked = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "oak"}]}
-            asyncio.run(acompletion(**asked, api_base=server.base_url, api_key="unused"))
-            print(captured.outline())
-        treerings.uninstrument("litellm")
-        assert not [callback for callback in litellm.callbacks if "treerings" in type(callback).__module__]
-        sys.stdout.flush()
-        os._exit(0)
-    """
-    assert (
-        run_program(f"import warnings; warnings.simplefilter('ignore')\n{_dedented(program)}").stdout
-        == "llm completion\n"
-    )
-
-
 def test_twice_is_once_and_uninstrument_undoes_it() -> None:
     before = {name: list(getattr(litellm, name)) for name in LISTS}
     finders = list(sys.meta_path)
@@ -162,9 +137,3 @@ def test_a_capture_of_its_own_gets_the_call(ask: dict[str, Any]) -> None:
     with capture() as first:
         pass
     assert first.outline() == ""
-
-
-def _dedented(text: str) -> str:
-    import textwrap
-
-    return textwrap.dedent(text)

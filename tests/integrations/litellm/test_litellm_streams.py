@@ -88,7 +88,7 @@ def test_a_stream_that_breaks_is_an_error(
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_a_stream_of_the_responses_api(settled: Settled, run: Run, asynchronous: bool) -> None:
+def test_a_stream_of_the_responses_api(captured: Capture, settled: Settled, run: Run, asynchronous: bool) -> None:
     asked: dict[str, Any] = {"model": "openai/gpt-4o-mini", "input": "oak", "stream": True}
 
     async def read() -> None:
@@ -101,6 +101,9 @@ def test_a_stream_of_the_responses_api(settled: Settled, run: Run, asynchronous:
         list(litellm.responses(**asked))
 
     assert settled(show=("input_tokens", "output_tokens")) == "llm responses input_tokens=4 output_tokens=1"
+    usage = captured.step("llm").usage
+    assert usage is not None
+    assert usage.reported_cost_usd is None  # what stands there is LiteLLM's own price
 
 
 def _read(run: Run, asynchronous: bool, **asked: Any) -> None:
