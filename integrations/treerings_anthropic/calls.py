@@ -221,7 +221,17 @@ def _attributes(path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
     attributes: dict[str, Any] = {"request": request} if request else {}
     if path == "completions":
         attributes["call_type"] = "completion"
+    elif _shows_image(body.get("messages")):
+        attributes["call_type"] = "vision"
     return attributes or None
+
+
+def _shows_image(messages: Any) -> bool:
+    for message in messages if isinstance(messages, list | tuple) else ():
+        content = of(message, "content")
+        if isinstance(content, list | tuple) and any(of(part, "type") == "image" for part in content):
+            return True
+    return False
 
 
 def _is_given(value: Any) -> bool:

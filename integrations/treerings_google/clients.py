@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, TypeVar
 
 from google.genai import _api_client, _extra_utils, chats, models
+from treerings import late_imports
 from treerings.wrapped_clients import WrappedClients
 from treerings.wrapping import Begin, Patches, recorded, recorded_async, recorded_generator
 
 from .calls import SdkCall, start
 from .functions import start_agent, start_function
+from .interactions import MODULE, InteractionCall, start_interaction
 
 __all__ = ["instrument", "uninstrument", "unwrap", "wrap"]
 
@@ -19,11 +22,14 @@ Client = TypeVar("Client")
 def instrument() -> None:
     """Record the calls of every client of this process, those that exist already included; a second call does nothing."""
     _clients.instrument()
+    late_imports.when_imported(MODULE, _patch_interactions)
 
 
 def uninstrument() -> None:
     """Record nothing more but what clients do that were given to `wrap`."""
+    late_imports.forget(_patch_interactions)
     _clients.uninstrument()
+    _interactions.undo()
 
 
 def wrap(client: Client) -> Client:
@@ -58,6 +64,21 @@ def _patch(patches: Patches) -> None:
     patches.wrap(_extra_utils, "invoke_function_from_dict_args_async", recorded_async(start_function))
 
 
+def _patch_interactions() -> None:
+    """The interface loads when a program first asks for it. Its classes know no client: all of them are recorded or none."""
+    module = sys.modules[MODULE]
+    for name, around in (
+        ("Interactions", recorded(_begin_interaction)),
+        ("AsyncInteractions", recorded_async(_begin_interaction)),
+    ):
+        if isinstance(owner := getattr(module, name, None), type):
+            _interactions.wrap(owner, "create", around)
+
+
+def _begin_interaction(_: tuple[Any, ...], kwargs: dict[str, Any]) -> InteractionCall | None:
+    return start_interaction(kwargs)
+
+
 def _begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SdkCall | None:
     """For `request(self, http_method, path, request_dict, http_options)` and the like."""
     names = ("self", "http_method", "path", "request_dict")
@@ -86,3 +107,4 @@ def _api_client_of(owner: Any) -> Any:
 
 
 _clients = WrappedClients(_patch)
+_interactions = Patches()

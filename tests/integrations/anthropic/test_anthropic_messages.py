@@ -129,6 +129,18 @@ def test_what_the_provider_bills_beside_tokens_is_kept(
     assert (usage.requests, usage.reasoning_tokens, usage.service_tier) == ({"web_search": 2}, 5, "priority")
 
 
+def test_a_picture_is_noted_and_not_kept(server: ModelServer, client: Anthropic, captured: Capture) -> None:
+    source = {"type": "base64", "media_type": "image/png", "data": "aGVsbG8h" * 200}
+    shown: Any = [{"type": "image", "source": source}, {"type": "text", "text": "What is this?"}]
+    server.play([whole()])
+
+    client.messages.create(**{**ASK, "messages": [{"role": "user", "content": shown}]})
+
+    step = captured.step("llm")
+    assert step.attributes["call_type"] == "vision"
+    assert step.input[0]["content"][0]["source"]["data"] == "<base64 1600 characters>"
+
+
 def test_counting_tokens_and_models_is_no_model_call(server: ModelServer, client: Anthropic, captured: Capture) -> None:
     server.play([Call("https://api.anthropic.com/v1/messages/count_tokens", 200, {}, {"input_tokens": 9})])
 
