@@ -23,11 +23,12 @@ from crewai.events.event_context import (
     get_current_parent_id,
     get_enclosing_parent_id,
 )
-from treerings import Kind, runtime
+from treerings import Kind, StopWorkflow, runtime
 from treerings.context import OpenStep
 
-from .assembler import Assembler, Told
+from .assembler import Assembler
 from .ends import ENDS, End
+from .places import Told
 from .scopes import Scopes
 from .starts import STARTS, Start, agent_key, start_of, tool_key
 from .text import reported, short
@@ -230,7 +231,9 @@ def _state() -> weakref.ref[Any] | None:
 
 
 def _report(event: Any, error: Exception) -> None:
-    """Log a failure of ours, once for each type of event."""
+    """Log a failure of ours, once for each type of event. A guard's stop is none, and has nobody to stop here."""
+    if isinstance(error, StopWorkflow):
+        return
     event_type = str(getattr(event, "type", "?"))
     if event_type not in _reported and len(_reported) < 1_000:
         _reported.add(event_type)

@@ -122,6 +122,8 @@ class Scopes:
         self.by_event: dict[str, Scope] = {}
         self.calls: dict[str, Scope] = {}
         """Model calls by CrewAI's id of the call."""
+        self.expected: dict[str, Scope] = {}
+        """Those of which only what is inside was told."""
         self.dead: OrderedDict[str, None] = OrderedDict()
         """Events whose start will never be told, left on CrewAI's stack."""
         self._by_uuid: dict[str, Execution] = {}
@@ -141,7 +143,16 @@ class Scopes:
     def clear(self) -> None:
         """Forget everything."""
         with self.lock:
-            for table in (self.by_event, self.calls, self.dead, self._by_uuid, self._open, self._ended, self._roots):
+            for table in (
+                self.by_event,
+                self.calls,
+                self.expected,
+                self.dead,
+                self._by_uuid,
+                self._open,
+                self._ended,
+                self._roots,
+            ):
                 table.clear()
 
     def executions(self) -> list[Execution]:
@@ -180,6 +191,7 @@ class Scopes:
         """The scope's start was told, with this key."""
         scope.key = key
         scope.told = True
+        self.expected.pop(scope.event_id, None)
         if key is not None:
             scope.execution.open.setdefault(key, []).append(scope)
             if key[0] == "llm":
@@ -239,6 +251,7 @@ class Scopes:
 
     def _drop(self, scope: Scope) -> None:
         self.by_event.pop(scope.event_id, None)
+        self.expected.pop(scope.event_id, None)
         if not scope.ended:
             self.bury(scope.event_id)
         if scope.key is not None and scope.key[0] == "llm":

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from treerings import Kind, Status
 from treerings.testing import Capture, capture
-from treerings_crewai.assembler import Assembler, Told
+from treerings_crewai.assembler import Assembler
 from treerings_crewai.ends import End
+from treerings_crewai.places import Told
 from treerings_crewai.scopes import Scopes
 from treerings_crewai.starts import Start
 
@@ -96,3 +97,33 @@ def test_an_end_without_a_start_is_no_step(told: Teller) -> None:
     told.end(Kind.TOOL, "never", "x", status=Status.ERROR)
 
     assert told.recorder.flush().recorded == 0
+
+
+def test_a_run_taken_up_from_a_checkpoint_has_a_root_though_its_start_is_not_told(told: Teller) -> None:
+    told.start(Kind.TASK, "second task", "a crew of another process", "x")
+    told.end(Kind.TASK, "second task", "x")
+    told.end(Kind.WORKFLOW, "crew", "x", name="survey", begins=True)
+
+    told.assembler.settle(told.recorder, told.recorder.clock.time_ns())
+
+    assert told.captured.outline(show=("resumed",)) == "workflow survey resumed=True\n  task second task"
+
+
+def test_kickoffs_inside_a_training_are_under_it(told: Teller) -> None:
+    told.start(Kind.WORKFLOW, "training", None, None, begins=True)
+    for uuid in ("1", "2"):
+        told.start(Kind.WORKFLOW, f"crew {uuid}", "training", uuid, begins=True)
+        told.end(Kind.WORKFLOW, f"crew {uuid}", uuid)
+    told.end(Kind.WORKFLOW, "training", None)
+
+    assert told.captured.outline() == "workflow training\n  workflow crew 1\n  workflow crew 2"
+
+
+def test_without_ids_of_executions_a_run_is_found_by_the_ids_of_its_events(told: Teller) -> None:
+    told.start(Kind.WORKFLOW, "crew", None, None, begins=True)
+    told.start(Kind.TASK, "task", "crew", None)
+    told.start(Kind.LLM, "call", "task", None)
+    for kind, id in ((Kind.LLM, "call"), (Kind.TASK, "task"), (Kind.WORKFLOW, "crew")):
+        told.end(kind, id, None)
+
+    assert told.captured.outline() == "workflow crew\n  task task\n    llm call"
