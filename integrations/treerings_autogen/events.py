@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import Any
 
@@ -19,61 +20,43 @@ __all__ = ["listen", "stop_listening"]
 logger = logging.getLogger("treerings")
 
 
-class _OurLevel(int):
-    """INFO, told apart from an INFO that the program sets."""
-
-
-_LEVEL = _OurLevel(logging.INFO)
-
-
-class _Listener(logging.Filter):
-    """Hears every event, and lets pass what the program's own level lets pass."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        event = record.msg
-        if isinstance(event, LLMCallEvent | LLMStreamEndEvent):
-            try:
-                _heard(event)
-            except Exception as error:  # logging calls us: what is raised here would end the model call
-                logger.error("A model call's event is not recorded", exc_info=error)
-        return record.levelno >= _level_without_us()
-
-
-_listener = _Listener()
-_level_before = logging.NOTSET
-
-
 def listen() -> None:
     """Hear the events; a second call does nothing.
 
-    They are logged at INFO, below the usual level: the logger's level is lowered, and the filter holds back what would
-    not have been logged without us. A level that the program sets later is the program's.
+    They are logged at INFO, below the usual level, so a handler or a filter hears of them only where the logger's level is
+    lowered for the whole program. We look at what is given to the logger's `info` instead: levels, handlers, filters and
+    propagation stay the program's, and no record is made that it does not want.
     """
-    global _level_before
-    events = logging.getLogger(EVENT_LOGGER_NAME)
-    if _listener in events.filters:
+    events: Any = logging.getLogger(EVENT_LOGGER_NAME)
+    before = events.__dict__.get("info")
+    if hasattr(before, "treerings_before"):
         return
-    _level_before = events.level
-    if not events.isEnabledFor(logging.INFO) and events.manager.disable < logging.INFO:
-        events.setLevel(_LEVEL)
-    events.addFilter(_listener)
+    original = events.info
+
+    @functools.wraps(original)
+    def info(msg: object, *args: Any, **kwargs: Any) -> None:
+        if isinstance(msg, LLMCallEvent | LLMStreamEndEvent):
+            try:
+                _heard(msg)
+            except Exception as error:  # what is raised here would end the model call
+                logger.error("A model call's event is not recorded", exc_info=error)
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the record names its caller, not us
+        original(msg, *args, **kwargs)
+
+    info.treerings_before = before  # type: ignore[attr-defined]  # a mark of ours
+    events.info = info
 
 
 def stop_listening() -> None:
     """Leave the logger as it was."""
-    events = logging.getLogger(EVENT_LOGGER_NAME)
-    events.removeFilter(_listener)
-    if events.level is _LEVEL:
-        events.setLevel(_level_before)
-
-
-def _level_without_us() -> int:
-    events = logging.getLogger(EVENT_LOGGER_NAME)
-    if events.level is not _LEVEL:
-        return events.getEffectiveLevel()
-    if _level_before:
-        return _level_before
-    return events.parent.getEffectiveLevel() if events.parent is not None else logging.WARNING
+    events: Any = logging.getLogger(EVENT_LOGGER_NAME)
+    ours = events.__dict__.get("info")
+    if not hasattr(ours, "treerings_before"):
+        return
+    if ours.treerings_before is None:
+        del events.info
+    else:
+        events.info = ours.treerings_before
 
 
 def _heard(event: LLMCallEvent | LLMStreamEndEvent) -> None:

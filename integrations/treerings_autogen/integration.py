@@ -29,7 +29,7 @@ def instrument() -> None:
 
 
 def uninstrument() -> None:
-    """Give every class its own methods back, and the event log its level."""
+    """Give every class its own methods back, and the event log its `info`."""
     for methods in _METHODS:
         methods.unwrap()
     events.stop_listening()

@@ -8,7 +8,7 @@ from autogen_core import MessageHandlerContext
 from treerings import StopWorkflow
 from treerings.context import OpenStep, current_step
 
-__all__ = ["add_team", "handled_team", "note_stop", "place", "remove_team"]
+__all__ = ["add_team", "handled_team", "is_running", "note_stop", "place", "remove_team"]
 
 MAX_TEAMS = 10_000
 
@@ -35,6 +35,12 @@ def add_team(team_id: str, step: OpenStep) -> None:
     _teams[team_id] = _Team(step)
     if len(_teams) > MAX_TEAMS:
         _teams.popitem(last=False)
+
+
+def is_running(team_id: str, step: OpenStep) -> bool:
+    """Whether this step is the team's run."""
+    team = _teams.get(team_id)
+    return team is not None and team.step is step
 
 
 def remove_team(team_id: str, step: OpenStep) -> StopWorkflow | None:

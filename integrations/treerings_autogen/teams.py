@@ -12,7 +12,7 @@ from treerings.context import OpenStep
 from . import payloads
 from .classes import WrappedMethods
 from .outcome import status_of
-from .places import add_team, place, remove_team
+from .places import add_team, is_running, place, remove_team
 from .watching import streaming
 
 __all__ = ["TEAM_METHODS"]
@@ -50,11 +50,14 @@ def _begin(team: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _TeamWat
     if not recorder.enabled:
         return None
     team_id = str(team._team_id)
+    parent = place()
+    if parent is not None and is_running(team_id, parent):  # a subclass calls what it inherits
+        return None
     step = recorder.start(
         Kind.WORKFLOW,
         team.name,
         source=SOURCE,
-        parent=place(),
+        parent=parent,
         input=payloads.taken(payloads.task(kwargs.get("task"))),
         attributes={"team": type(team).__name__, "team_id": team_id},
     )

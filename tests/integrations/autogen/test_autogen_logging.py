@@ -12,6 +12,7 @@ from autogen_agentchat.agents import AssistantAgent
 from autogen_core import EVENT_LOGGER_NAME
 from treerings.testing import Capture, ModelServer
 from treerings_autogen import integration
+from treerings_autogen.events import stop_listening
 
 
 class Handler(logging.Handler):
@@ -105,23 +106,50 @@ def test_without_events_the_calls_are_recorded_all_the_same(
     server: ModelServer, client: Callable[..., Any], captured: Capture, events: logging.Logger
 ) -> None:
     integration.instrument()
-    logging.disable(logging.CRITICAL)
-    try:
-        run(server, client)
-    finally:
-        logging.disable(logging.NOTSET)
+    stop_listening()
+
+    run(server, client)
 
     usage = captured.step("llm").usage
     assert usage is not None
     assert usage.input_tokens == server.usage_served.input_tokens
 
 
-def test_uninstrument_leaves_the_logger_as_it_was(events: logging.Logger) -> None:
-    handlers, filters, level, propagate = events.handlers[:], events.filters[:], events.level, events.propagate
+def test_logging_that_is_switched_off_does_not_matter(
+    server: ModelServer, client: Callable[..., Any], captured: Capture, events: logging.Logger
+) -> None:
+    integration.instrument()
+    logging.disable(logging.CRITICAL)
+    try:
+        run(server, client)
+    finally:
+        logging.disable(logging.NOTSET)
+
+    assert captured.step("llm").attributes["response_id"]
+
+
+def test_a_record_names_autogens_line_not_ours(
+    server: ModelServer, client: Callable[..., Any], captured: Capture, root: Handler, events: logging.Logger
+) -> None:
+    events.setLevel(logging.INFO)
+    integration.instrument()
+
+    run(server, client)
+
+    assert [record.filename for record in root.records if record.name == EVENT_LOGGER_NAME] == ["_openai_client.py"]
+
+
+def test_the_logger_is_as_the_program_left_it(events: logging.Logger) -> None:
+    def state() -> tuple[Any, ...]:
+        return (events.handlers[:], events.filters[:], events.level, events.propagate, events.disabled)
+
+    before, info = state(), events.info
 
     integration.instrument()
     integration.instrument()
-    assert events.propagate is propagate
+    assert state() == before
     integration.uninstrument()
 
-    assert (events.handlers, events.filters, events.level, events.propagate) == (handlers, filters, level, propagate)
+    assert state() == before
+    assert events.info == info
+    assert "info" not in vars(events)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
@@ -238,6 +238,24 @@ def test_a_step_that_is_open_where_a_shared_runtime_starts_is_not_the_parent_of_
         "task elsewhere",
         f"workflow RoundRobinGroupChat\n  agent ann\n    {LLM}",
     ]
+
+
+class Chatty(RoundRobinGroupChat):
+    """A team of the program's own, which calls what it inherits."""
+
+    async def run_stream(self, **options: Any) -> AsyncGenerator[Any, None]:
+        async for item in super().run_stream(**options):
+            yield item
+
+
+def test_a_team_that_calls_its_inherited_method_is_one_step(
+    server: ModelServer, client: Callable[..., Any], captured: Capture
+) -> None:
+    server.say("one")
+
+    asyncio.run(Chatty([AssistantAgent("ann", client())], max_turns=1).run(task="count"))
+
+    assert captured.outline() == f"workflow RoundRobinGroupChat\n  agent ann\n    {LLM}"
 
 
 def test_a_second_run_at_the_same_time_is_refused_and_harms_nothing(
