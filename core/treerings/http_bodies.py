@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from .streams import AsyncFollowed, Collector, Followed
@@ -74,10 +74,16 @@ class _Body:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["_stream"], name)
 
+    def _read_as(self, kind: type[Followed] | type[AsyncFollowed], begin: Callable[[Any], Any]) -> Any:
+        """The followed chunks, for a stream that can be read in both ways as they are asked for."""
+        if isinstance(self._chunks, Followed | AsyncFollowed) and not isinstance(self._chunks, kind):
+            self._followed = self._chunks = kind(begin(self._stream), self._chunks.hand_over())
+        return self._chunks
+
 
 class _SyncBody(_Body):
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._chunks)
+        return iter(self._read_as(Followed, iter))
 
     def close(self) -> None:
         try:
@@ -88,7 +94,7 @@ class _SyncBody(_Body):
 
 class _AsyncBody(_Body):
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return aiter(self._chunks)
+        return aiter(self._read_as(AsyncFollowed, aiter))
 
     async def aclose(self) -> None:
         try:

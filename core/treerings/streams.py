@@ -83,6 +83,11 @@ class _Following:
         if not self._running:
             self._end(Status.CANCELLED)
 
+    def hand_over(self) -> Collector:
+        """The collector, for another follower that reads the same in another way; this one tells it nothing more."""
+        self._ended = True
+        return self._collector
+
     def __del__(self) -> None:
         # Within a collection nothing may wait for a lock: the next look of the caretaker ends the step.
         try:
