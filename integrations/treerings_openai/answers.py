@@ -45,10 +45,20 @@ class Facts:
 
 
 def of(value: Any, name: str) -> Any:
-    """An entry of a JSON object, or an attribute of the SDK's object."""
+    """An entry of a JSON object, or a field of the SDK's object.
+
+    Its fields and what else came are looked up themselves: asking a model for an attribute that it lacks is slow.
+    """
     if type(value) is dict:
         return value.get(name)
-    return None if value is None or isinstance(value, str) else getattr(value, name, None)
+    try:
+        fields = value.__dict__
+    except AttributeError:  # None, texts, numbers
+        return None
+    if name in fields:
+        return fields[name]
+    extra = getattr(value, "__pydantic_extra__", None)
+    return extra.get(name) if extra else None
 
 
 def choices(body: Any, provider: str | None = None) -> Facts:
