@@ -67,6 +67,10 @@ workflow ring report
   task write
     agent writer
       llm gpt-4o""",
+    "dspy_program.py": """
+workflow ChainOfThought
+  chain Predict
+    llm LM""",
     "chain.py": """
 workflow RunnableSequence
   llm ChatOpenAI""",
