@@ -114,6 +114,24 @@ agent forester
   llm OpenAIChatModel
   tool rainfall
   llm OpenAIChatModel""",
+    "mixed_tree.py": """
+agent supervisor
+  llm ChatOpenAI
+    llm chat.completions
+  tool commission
+    workflow archive
+      task look up
+        agent researcher
+          llm gpt-4o-mini
+            llm chat.completions
+          tool weather_notes
+            workflow RetrieverQueryEngine
+              llm OpenAI
+                llm chat.completions
+          llm gpt-4o-mini
+            llm chat.completions
+  llm ChatOpenAI
+    llm chat.completions""",
     "own_code.py": """
 workflow question
   agent librarian
