@@ -170,7 +170,7 @@ def settings_table() -> str:
 def integrations_table() -> str:
     """Every integration of this repository: what it captures, from which version on, how, and its page."""
     lines = ["| name | captures | from version | through | page |", "|---|---|---|---|---|"]
-    for integration in _integrations():
+    for integration in integrations_here():
         requirement = _requirement(integration.extra)
         version = requirement.partition(">=")[2] or "any"
         page = f"[{integration.name}]({integration.name}.md)" if _page(integration.name).exists() else "–"
@@ -182,14 +182,14 @@ def integrations_table() -> str:
 def packages_table() -> str:
     """The packages of integrations and what they capture."""
     lines = ["| package | framework |", "|---|---|"]
-    for integration in _integrations():
+    for integration in integrations_here():
         shown = f" ([what is recorded](../docs/{integration.name}.md))" if _page(integration.name).exists() else ""
         title = integration.title or integration.name
         lines.append(f"| `{integration.module.partition('.')[0]}` | {title}{shown} |")
     return "\n".join(lines) + "\n"
 
 
-def _integrations() -> list[Any]:
+def integrations_here() -> list[Any]:
     """Those whose code is here, by name."""
     import importlib.util
 
