@@ -15,6 +15,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             package="ag2",
             extra="ag2",
             title="AG2",
+            observes="a middleware of its own kind in every turn",
             module="treerings_ag2.integration",
             expected=("agent", "llm", "tool"),
         )

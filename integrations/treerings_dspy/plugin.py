@@ -15,6 +15,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             package="dspy",
             extra="dspy",
             title="DSPy",
+            observes="its callbacks",
             module="treerings_dspy.integration",
             expected=("agent", "llm", "tool"),
         )

@@ -16,6 +16,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             distribution="google-adk",
             extra="google-adk",
             title="Google ADK",
+            observes="a plugin of its own kind in every runner",
             module="treerings_google_adk.integration",
             expected=("agent", "llm", "tool"),
             probe_needs=("litellm",),

@@ -17,6 +17,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             distribution="haystack-ai",
             extra="haystack",
             title="Haystack",
+            observes="a tracer of its own kind",
             module="treerings_haystack.integration",
             expected=("agent", "llm", "tool"),
         )

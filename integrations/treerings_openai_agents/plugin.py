@@ -16,6 +16,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             distribution="openai-agents",
             extra="openai-agents",
             title="OpenAI Agents SDK",
+            observes="its trace processors",
             module="treerings_openai_agents.integration",
             expected=("agent", "llm", "tool"),
         )

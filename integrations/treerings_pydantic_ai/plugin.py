@@ -16,6 +16,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             distribution="pydantic-ai-slim",
             extra="pydantic-ai",
             title="Pydantic AI",
+            observes="a capability of its own kind in every run",
             module="treerings_pydantic_ai.integration",
             expected=("agent", "llm", "tool"),
             probe_needs=("openai",),
