@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,6 +22,8 @@ from treerings.wrapping import Call
 from .answers import Answer, of
 
 __all__ = ["SOURCE", "SdkCall", "asked_by", "attempted", "prompt_of", "start"]
+
+logger = logging.getLogger("treerings")
 
 SOURCE = "anthropic"
 PATHS = {"/v1/messages": "messages", "/v1/complete": "completions"}
@@ -75,8 +78,10 @@ class SdkCall(Call):
         return result
 
     def fail(self, error: BaseException) -> None:
-        request = of(error, "request")
-        retries = 0 if request is None else int(request.headers.get(RETRIES, 0))
+        try:
+            retries = int(error.request.headers.get(RETRIES, 0))  # type: ignore[attr-defined]  # the SDK's errors have it
+        except Exception:  # another error, or one without a request
+            retries = 0
         if retries:
             attempted(self.step, retries)
         self.close(status_of(error), error, None)
@@ -85,9 +90,12 @@ class SdkCall(Call):
         """`parser`, which may refuse an answer that was billed: it is looked at before."""
 
         def parse_seen(message: Any) -> Any:
-            if not self.step.ended:
-                self.answer = Answer(self.recorder.snapshot)
-                self.answer.take_message(message)
+            try:
+                if not self.step.ended:
+                    self.answer = Answer(self.recorder.snapshot)
+                    self.answer.take_message(message)
+            except Exception as error:  # a bug of ours is no reason to refuse the answer
+                logger.error("An answer is not recorded before it is parsed", exc_info=error)
             return parser(message)
 
         return parse_seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, TypeVar
 
 import anthropic
@@ -19,6 +20,8 @@ from .calls import SdkCall, attempted, start
 from .tool_runner import RunnerCall, ToolCall, start_loop, start_tool
 
 __all__ = ["instrument", "uninstrument", "unwrap", "wrap"]
+
+logger = logging.getLogger("treerings")
 
 Client = TypeVar("Client")
 
@@ -89,9 +92,12 @@ def _begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SdkCall | None:
 
 def _attempts(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The SDK tells nobody but itself how often it tried before the answer came."""
-    retries = kwargs.get("retries_taken")
-    if retries and (step := own_step()) is not None:
-        attempted(step, retries)
+    try:
+        retries = kwargs.get("retries_taken")
+        if retries and (step := own_step()) is not None:
+            attempted(step, retries)
+    except Exception as error:  # a bug of ours is no reason to lose the answer
+        logger.error("The attempts of a call are not recorded", exc_info=error)
     return function(*args, **kwargs)
 
 

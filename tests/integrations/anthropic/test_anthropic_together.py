@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 from typing import Any
 
 import pytest
 import treerings
 from anthropic import Anthropic
-from anthropic_answers import ASK, events, message, streamed, tool_use, whole
+from anthropic_answers import ASK, events, message, streamed, text, tool_use, whole
+from pydantic import BaseModel
 from treerings.streams import Followed
 from treerings.testing import Capture, ModelServer, capture
 from treerings_anthropic import calls
@@ -69,6 +71,32 @@ def test_langchains_streams_above_count_once(server: ModelServer, captured: Capt
     assert captured.outline() == "llm ChatAnthropic\n  llm messages"
     totals = captured.workflow.totals
     assert (totals.llm_calls, totals.input_tokens, totals.output_tokens) == (1, 140, 7)
+
+
+def test_a_bug_of_ours_costs_the_record_and_not_the_answer(
+    server: ModelServer,
+    client: Anthropic,
+    captured: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    class Oak(BaseModel):
+        rings: int
+
+    caplog.set_level(logging.CRITICAL, "treerings")
+    for name in ("take_message", "take_event", "usage"):
+        monkeypatch.setattr(Answer, name, fail)
+    parsed = text('{"rings": 112}')
+    server.play([whole(), whole(parsed), streamed()])
+
+    assert client.messages.create(**ASK).id == "msg_1"
+    assert client.messages.parse(**ASK, output_format=Oak).parsed_output == Oak(rings=112)
+    assert len(list(client.messages.create(**ASK, stream=True))) == len(events()) - 1
+
+    assert captured.outline() == "llm messages\n\nllm messages\n\nllm messages"
 
 
 def test_switched_off_nothing_is_recorded(server: ModelServer, client: Anthropic, captured: Capture) -> None:
