@@ -8,16 +8,39 @@ import pytest
 from programs import RunProgram
 
 HEAVY = {
-    "alembic", "asyncio", "click", "dotenv", "langchain", "langchain_core", "langgraph", "multiprocessing", "numpy",
-    "openai", "pydantic", "pydantic_settings", "requests", "rich", "sqlalchemy", "sqlite3", "sqlmodel", "ssl", "tiktoken",
+    "alembic",
+    "asyncio",
+    "click",
+    "dotenv",
+    "langchain",
+    "langchain_core",
+    "langgraph",
+    "multiprocessing",
+    "numpy",
+    "openai",
+    "pydantic",
+    "pydantic_settings",
+    "requests",
+    "rich",
+    "sqlalchemy",
+    "sqlite3",
+    "sqlmodel",
+    "ssl",
+    "tiktoken",
     "yaml",
+}
+FRAMEWORKS = {
+    "ag2", "agent_framework", "agents", "agno", "anthropic", "autogen", "autogen_agentchat", "autogen_core", "crewai", "dspy",
+    "google.adk", "google.genai", "haystack", "langchain", "langchain_core", "langgraph", "litellm", "llama_index.core",
+    "mcp", "openai", "pydantic_ai", "smolagents",
 }  # fmt: skip
 
 
 def imported_by(run_program: RunProgram, program: str) -> set[str]:
     """The top-level modules that a program has imported at its end, as far as they are heavy."""
-    done = run_program(f"import json, sys\n{program}\nprint(json.dumps([m.split('.')[0] for m in sys.modules]))")
-    return set(json.loads(done.stdout)) & HEAVY
+    done = run_program(f"import json, sys\n{program}\nprint(json.dumps(list(sys.modules)))")
+    modules = set(json.loads(done.stdout))
+    return {name.split(".")[0] for name in modules} & HEAVY | modules & FRAMEWORKS
 
 
 @pytest.mark.parametrize(
@@ -47,3 +70,8 @@ with capture() as captured:
     assert heavy.isdisjoint(
         {"langchain_core", "langgraph", "sqlalchemy", "sqlmodel", "alembic", "tiktoken", "click", "rich"}
     )
+
+
+def test_capturing_everything_imports_no_framework(run_program: RunProgram) -> None:
+    program = "import treerings; done = treerings.instrument(); assert done.waiting == done.enabled"
+    assert imported_by(run_program, program).isdisjoint(FRAMEWORKS)
