@@ -14,6 +14,7 @@ from llama_index.llms.openai import OpenAI
 from llamaindex_samples import asks_once, ring_count
 from pydantic import BaseModel
 from treerings.testing import Answer, Capture, ModelRequest, ModelServer, ToolCall
+from treerings_llamaindex.handlers import TRANSLATOR
 
 Models = Callable[..., OpenAI]
 Agents = Callable[..., FunctionAgent]
@@ -83,6 +84,7 @@ def test_a_failed_tool_keeps_its_own_exception(
     step = captured.step("tool")
     assert (step.status, step.error_type, step.error) == ("error", "ValueError", "a stone has no rings")
     assert captured.workflow.status == "ok"
+    assert not any(span.error for span in TRANSLATOR.spans._ended.values())  # nor what its traceback holds
 
 
 def test_a_tool_that_does_not_exist_is_an_error_of_its_call(

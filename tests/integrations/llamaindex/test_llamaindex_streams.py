@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 from llama_index.core import VectorStoreIndex
+from llama_index.core.base.response.schema import StreamingResponse
 from llama_index.core.chat_engine import CondenseQuestionChatEngine, SimpleChatEngine
 from llama_index.core.llms import ChatMessage
 from llama_index.llms.openai import OpenAI
 from llamaindex_samples import CHAT, QUERY
 from treerings.testing import Answer, Capture, DeterministicClock, ModelServer, capture
-from treerings_llamaindex import integration
+from treerings_llamaindex import integration, payloads
 from treerings_llamaindex.handlers import TRANSLATOR
 
 Models = Callable[..., OpenAI]
@@ -139,6 +140,18 @@ def test_a_streaming_answer_is_left_for_its_reader(captured: Capture, index: Vec
     captured.flush()
 
     assert str(answer) == "112 rings."
+
+
+def test_a_streaming_answer_in_a_payload_is_named_and_not_read() -> None:
+    answer = StreamingResponse(response_gen=iter_text(), source_nodes=[])
+
+    assert payloads.take({"answer": answer}) == {"answer": "<StreamingResponse>"}
+    assert str(answer) == "112 rings."
+
+
+def iter_text() -> Any:
+    yield "112 "
+    yield "rings."
 
 
 def test_a_stream_that_is_read_in_a_bare_thread_stays_in_its_tree(

@@ -57,6 +57,7 @@ def test_a_workflow_has_a_node_for_each_step(captured: Capture, model: Models) -
     assert captured.outline() == "workflow Survey\n  node find\n  node count\n    llm OpenAI"
     root = captured.workflow.steps[0]
     assert (root.input, root.output) == ({"kind": "oak"}, "112 rings.")
+    assert root.attributes["run_id"]  # which LlamaIndex says in the context only
     assert captured.step("node", "find").output == {"event": "Found", "tree": "oak"}
     assert captured.step("node", "count").input == {"event": "Found", "tree": "oak"}
 
