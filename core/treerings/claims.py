@@ -7,7 +7,7 @@ from collections import OrderedDict
 
 from .context import OpenStep
 
-__all__ = ["claim_call", "offer_call"]
+__all__ = ["claim_call", "has_called", "offer_call"]
 
 MAX_OFFERED = 1_000
 """Calls that are kept; the oldest are let go of."""
@@ -40,3 +40,9 @@ def claim_call(workflow_id: str, *, response_id: str | None = None, parent: Open
                 del _offered[step.id]
                 return step
     return None
+
+
+def has_called(step: OpenStep) -> bool:
+    """Whether a finished call that nobody claimed lies directly under this step."""
+    with _lock:
+        return any(offered.parent is step for offered, _ in _offered.values())

@@ -8,14 +8,19 @@ from typing import Any
 from uuid import UUID
 
 from langchain_core.runnables.config import var_child_runnable_config
+from treerings.claims import has_called
 from treerings.context import OpenStep, innermost, step_around
 
 from .runs import Run, Runs
 
 __all__ = ["ambient", "find_parent", "inside"]
 
-_leaf: ContextVar[Run | None] = ContextVar("treerings_langchain_leaf", default=None)
-"""The retriever or model that started last in this context: LangChain's variable still names the run around it."""
+_leaves: ContextVar[tuple[Run, ...]] = ContextVar("treerings_langchain_leaves", default=())
+"""The retriever or model that started last in this context: LangChain's variable still names the run around it.
+
+Of a batch of `generate` all of them: it starts them all, then asks for one after the other.
+"""
+MAX_BATCH = 1_000
 
 
 def context_run(runs: Runs) -> Run | None:
@@ -30,9 +35,11 @@ def context_run(runs: Runs) -> Run | None:
 def ambient(runs: Runs) -> OpenStep | None:
     """LangChain's enclosing open step, for steps of other sources that start inside it."""
     run = context_run(runs)
-    leaf = _leaf.get()
-    if leaf is not None and leaf.parent is run and not leaf.step.ended and not leaf.first_token:
-        return leaf.step
+    leaves = _leaves.get()
+    if leaves:
+        leaf = leaves[-1] if len(leaves) == 1 else next((one for one in leaves if not has_called(one.step)), leaves[-1])
+        if leaf.parent is run and not leaf.step.ended and not leaf.first_token:
+            return leaf.step
     return None if run is None or run.step.ended else run.step
 
 
@@ -41,7 +48,9 @@ def inside(run: Run) -> None:
 
     No end is said: that of its step counts, and a model's first token, since between two of them the consumer's code runs.
     """
-    _leaf.set(run)
+    batch = _leaves.get()
+    with_others = batch and batch[-1].told is run.told and not batch[-1].step.ended and len(batch) < MAX_BATCH
+    _leaves.set((*batch, run) if with_others else (run,))
 
 
 def find_parent(

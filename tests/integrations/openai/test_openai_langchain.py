@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("langchain_openai")
 
 import treerings
-from langchain_core.messages import BaseMessageChunk
+from langchain_core.messages import BaseMessageChunk, HumanMessage
 from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from treerings.testing import Capture, ModelServer, capture
@@ -101,6 +101,16 @@ def test_what_the_consumer_of_a_stream_asks_is_not_the_models(
         if index == 1:
             client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "And the elm?"}])
     assert captured.outline() == "llm ChatOpenAI\n  llm chat.completions\n\nllm chat.completions"
+
+
+def test_a_batch_of_generate_counts_each_call_once(
+    captured: Capture, server: ModelServer, model: Callable[..., ChatOpenAI]
+) -> None:
+    with treerings.step("chain", "both"):
+        model().generate([[HumanMessage("How old is the oak?")], [HumanMessage("And the elm?")]])
+    one = "\n  llm ChatOpenAI\n    llm chat.completions"
+    assert captured.outline() == f"chain both{one}{one}"
+    assert captured.workflow.totals.input_tokens == server.usage_served.input_tokens
 
 
 def test_embeddings_count_once(captured: Capture, server: ModelServer) -> None:

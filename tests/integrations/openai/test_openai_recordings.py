@@ -139,13 +139,12 @@ async def _ask_async(client: Any, resource: Any, options: dict[str, Any]) -> Non
 
 
 @pytest.mark.skipif(FOLDER is None, reason="no recordings beside the repository")
-@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", names())
-def test_usage_equals_the_recorded_payload(captured: Capture, name: str, mode: str) -> None:
+def test_usage_equals_the_recorded_payload_however_it_is_read(captured: Capture, name: str) -> None:
     assert FOLDER is not None
-    played = calls(FOLDER / name)
-    for call in played:
-        ask(call, mode)
+    played = calls(FOLDER / name) * len(MODES)
+    for index, call in enumerate(played):
+        ask(call, MODES[index * len(MODES) // len(played)])
     steps = captured.steps
     assert len(steps) == len(played)
     for call, step in zip(played, steps, strict=True):
