@@ -199,16 +199,17 @@ def test_each_attempt_of_a_retry_is_a_step(server: ModelServer, config: Any, cap
 def test_a_timeout_cancels_down_to_the_call(captured: Capture) -> None:
     """G6: `CancelledError` is no `Exception`."""
 
-    class Hanging(TestConfig):
-        def create(self) -> Any:
-            async def hang(*_: Any, **__: Any) -> Any:
-                await asyncio.Event().wait()
-
-            return hang
-
     async def go() -> None:
+        async def hang(*_: Any, **__: Any) -> Any:
+            scope.reschedule(asyncio.get_running_loop().time())  # the time is up once the model is asked
+            await asyncio.Event().wait()
+
+        class Hanging(TestConfig):
+            def create(self) -> Any:
+                return hang
+
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
+            async with asyncio.timeout(None) as scope:
                 await ask(Agent("forester", config=Hanging(model="oak")))
         assert current_step() is None
 

@@ -84,13 +84,19 @@ def test_a_cancelled_team_is_cancelled_down_to_its_call(
 def test_a_timeout_cancels_and_leaves_nothing_behind(
     server: ModelServer, client: Callable[..., Any], captured: Capture
 ) -> None:
-    server.reply(Answer("late", delay=60)).say("in time")
-
     async def go() -> None:
+        hanging = Hanging(server)
         ann = AssistantAgent("ann", client())
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
+
+        async def run_in_time() -> None:
+            async with asyncio.timeout(None) as scope:
+                asked = asyncio.ensure_future(hanging.asked.wait())
+                asked.add_done_callback(lambda _: scope.reschedule(asyncio.get_running_loop().time()))
                 await ann.run(task="How old?")
+
+        with pytest.raises(TimeoutError):
+            await run_in_time()
+        server.say("in time")
         assert current_step() is None
         await AssistantAgent("bob", client()).run(task="How old?")
 
