@@ -18,6 +18,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             observes="its agents, teams and models are wrapped",
             module="treerings_agno.integration",
             expected=("agent", "llm", "tool"),
+            quiet={"AGNO_TELEMETRY": "false"},
             probe_needs=("openai",),
         )
     )

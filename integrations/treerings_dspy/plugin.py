@@ -18,5 +18,6 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             observes="its callbacks",
             module="treerings_dspy.integration",
             expected=("agent", "llm", "tool"),
+            quiet={"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
         )
     )

@@ -19,6 +19,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             observes="a plugin of its own kind in every runner",
             module="treerings_google_adk.integration",
             expected=("agent", "llm", "tool"),
+            quiet={"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
             probe_needs=("litellm",),
         )
     )

@@ -20,6 +20,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             observes="a tracer of its own kind",
             module="treerings_haystack.integration",
             expected=("agent", "llm", "tool"),
+            quiet={"HAYSTACK_TELEMETRY_ENABLED": "false"},
         )
     )
 

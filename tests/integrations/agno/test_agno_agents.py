@@ -398,3 +398,19 @@ def test_a_step_of_the_models_sdk_is_below_the_call_and_is_counted_once(server: 
 
     assert captured.outline().startswith("agent forester\n  llm Watched\n    llm sdk")
     assert (captured.workflow.totals.llm_calls, captured.workflow.totals.input_tokens) == (1, 7)
+
+
+@pytest.mark.parametrize("way", [run, arun, stream, astream])
+def test_the_openai_sdk_is_below_each_call_and_counted_once(
+    server: ModelServer, captured: Capture, agent: Callable[..., Agent], way: Callable[[Agent], Any]
+) -> None:
+    treerings.instrument("openai")
+    server.call_tool("rings", {"tree": "oak"}).say("112 rings.")
+
+    way(agent())
+
+    calls = [step for step in captured.workflow.steps if step.kind == "llm"]
+    assert [step.source for step in calls] == ["agno", "openai"] * 2
+    assert [step.parent_id for step in calls[1::2]] == [step.id for step in calls[::2]]
+    totals, served = captured.workflow.totals, server.usage_served
+    assert (totals.llm_calls, totals.input_tokens) == (2, served.input_tokens)

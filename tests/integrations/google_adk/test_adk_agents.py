@@ -366,3 +366,19 @@ async def test_a_hundred_runs_leave_nothing_behind(captured: Capture) -> None:
     assert len(plugin._tools) == 0  # type: ignore[attr-defined]
     assert captured.recorder.report().dropped == 0
     assert len(captured.recorder._forest) == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_openai_sdk_is_below_each_call_and_counted_once(
+    server: ModelServer, captured: Capture, model: Callable[..., Any], run: Callable[..., Any], stream: bool
+) -> None:
+    treerings.instrument("openai")
+    server.call_tool("rings", {"tree": "oak"}).say("112 rings.")
+
+    await run(LlmAgent(name="oaks", model=model(), tools=[rings]), stream=stream)
+
+    calls = [step for step in captured.workflow.steps if step.kind == "llm"]
+    assert [step.source for step in calls] == ["google-adk", "openai"] * 2
+    assert [step.parent_id for step in calls[1::2]] == [step.id for step in calls[::2]]
+    totals, served = captured.workflow.totals, server.usage_served
+    assert (totals.llm_calls, totals.input_tokens) == (2, served.input_tokens)

@@ -231,3 +231,19 @@ def test_a_failure_of_ours_does_not_reach_the_program(
         with monkeypatch.context() as patch:
             patch.setattr(captured.recorder, method, broken)
             assert run(Agent(chat_generator=generator())) in "abc"
+
+
+@both
+def test_the_openai_sdk_is_below_each_call_and_counted_once(
+    server: ModelServer, captured: Capture, generator: Callable[..., Any], way: Callable[[Agent], Any]
+) -> None:
+    treerings.instrument("openai")
+    server.call_tool("rings", {"tree": "oak"}).say("112 rings.")
+
+    way(make(generator))
+
+    calls = [step for step in captured.workflow.steps if step.kind == "llm"]
+    assert [step.source for step in calls] == ["haystack", "openai"] * 2
+    assert [step.parent_id for step in calls[1::2]] == [step.id for step in calls[::2]]
+    totals, served = captured.workflow.totals, server.usage_served
+    assert (totals.llm_calls, totals.input_tokens) == (2, served.input_tokens)
