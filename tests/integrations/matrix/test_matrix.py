@@ -41,7 +41,7 @@ def runner() -> Iterator[asyncio.Runner]:
 @pytest.mark.parametrize("mode", ["sync", "async"])
 @pytest.mark.parametrize("sdks", SDKS, ids=lambda sdks: "+".join(sdks) or "no SDK")
 def test_one_tree_with_every_token(
-    server: ModelServer, outer: str, inner: str, mode: str, sdks: tuple[str, ...]
+    server: ModelServer, runner: asyncio.Runner, outer: str, inner: str, mode: str, sdks: tuple[str, ...]
 ) -> None:
     if mode == "sync" and (outer, inner) in IMPOSSIBLE:
         pytest.skip(IMPOSSIBLE[outer, inner])
