@@ -59,6 +59,7 @@ class Assembler:
                 return
             lost = self.places.leaked(told, said)
             execution = scope.execution if scope is not None else self.places.execution_of(recorder, told, said, around)
+            recorder = execution.writer(recorder)
             stand_in: Scope | None = None
             if said.begins and scope is not execution.root and self.places.is_root(execution, told):
                 stand_in, scope = scope, execution.root
@@ -149,6 +150,7 @@ class Assembler:
 
     def _end(self, recorder: Recorder, scope: Scope, told: Told, end: End) -> None:
         linked: list[tuple[Scope, dict[str, Any]]] = []
+        recorder = scope.execution.writer(recorder)
         with self.scopes.lock:
             again = scope.ended
             if not again:
@@ -246,7 +248,7 @@ class Assembler:
                 if len(self._first_tokens) > MAX_PENDING:
                     self._first_tokens.popitem(last=False)
                 return
-        recorder.update(scope.step, first_token_ns=now_ns)
+        scope.execution.writer(recorder).update(scope.step, first_token_ns=now_ns)
 
     # -- what encloses the running code -----------------------------------------------------------------------------
 

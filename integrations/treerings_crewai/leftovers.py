@@ -27,7 +27,7 @@ def settle(scopes: Scopes, recorder: Recorder, before_ns: int) -> None:
             scopes.close(scope)
             scopes.bury(scope.event_id)
     for scope in untold:
-        show(recorder, scope)
+        show(scope.execution.writer(recorder), scope)
     tend(scopes, recorder)
 
 
@@ -48,6 +48,7 @@ def show(recorder: Recorder, scope: Scope) -> None:
 
 def abandon(scopes: Scopes, recorder: Recorder, execution: Execution) -> None:
     """End what is open in an execution that is over, at the time of the last that was told of it."""
+    recorder = execution.writer(recorder)
     with scopes.lock:
         left = list(execution.opened())
         for scope in left:

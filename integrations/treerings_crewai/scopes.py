@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
+from treerings import Recorder
 from treerings.context import OpenStep
 
 __all__ = ["Asked", "Execution", "Key", "Scope", "Scopes"]
@@ -90,6 +91,13 @@ class Execution:
         self.state: weakref.ref[Any] | None = None
         """CrewAI's own state of this run: once it is gone, nobody is left to tell anything."""
         self.last_ns = 0
+        self.recorder: Recorder | None = None
+
+    def writer(self, current: Recorder) -> Recorder:
+        """Who records this run: the recorder that it began with, until that is closed."""
+        if self.recorder is None or self.recorder._closed:
+            self.recorder = current
+        return self.recorder
 
     @property
     def lost(self) -> bool:

@@ -11,7 +11,7 @@ import treerings
 from crewai import Crew
 from crewai.events import CrewKickoffCompletedEvent, LLMCallStartedEvent, crewai_event_bus
 from crewai.events.base_events import BaseEvent
-from treerings.testing import Capture, ModelServer
+from treerings.testing import Capture, ModelServer, capture
 from treerings_crewai import integration
 from treerings_crewai.listener import ASSEMBLER, _classes, _handler
 
@@ -80,6 +80,26 @@ def test_after_a_kickoff_a_flush_brings_the_whole_tree(
     captured.recorder.flush()
 
     assert captured.store.workflows()[0].status == "ok"
+
+
+def test_a_crew_at_the_end_of_a_capture_is_whole_in_it(
+    server: ModelServer, crew: Callable[..., Crew], captured: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, ended = threading.Event(), ASSEMBLER.ended
+
+    def slow(recorder: Any, told: Any, end: Any) -> None:
+        if told.type == "crew_kickoff_completed":
+            assert began.wait(10)
+        ended(recorder, told, end)
+
+    monkeypatch.setattr(ASSEMBLER, "ended", slow)
+    server.say("112 rings.")
+    with capture() as inner:
+        crew("Count.").kickoff()
+        threading.Timer(0.1, began.set).start()
+
+    assert inner.store.workflows()[0].status == "ok"
+    assert captured.workflows == []
 
 
 def test_a_flush_waits_for_events_that_others_handle_asynchronously_too(
