@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from treerings.context import OpenStep
     from treerings.recorder import Recorder
 
-__all__ = ["CALLS", "Call", "Calls"]
+__all__ = ["CALLS", "Call", "Calls", "told_by"]
 
 
 class Call:
@@ -133,6 +133,16 @@ class Calls:
                     return call.step
             frame = frame.f_back  # type: ignore[assignment]  # None at the outermost
         return None
+
+
+def told_by(frame: Any) -> object:
+    """LiteLLM's object for the call: it is nowhere in what a logger is given, but it is what calls us."""
+    for _ in range(4):
+        logging = None if frame is None else frame.f_locals.get("self")
+        if hasattr(logging, "model_call_details"):
+            return logging
+        frame = None if frame is None else frame.f_back
+    return None
 
 
 def _pop_oldest(table: OrderedDict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from treerings.context import add_ambient, current_step
 from treerings.recorder import add_caretaker
 
 from . import places, report, translate
-from .calls import CALLS, Call
+from .calls import CALLS, Call, told_by
 
 __all__ = ["LOGGER", "TreeringsLogger", "answered_from_cache"]
 
@@ -140,7 +140,7 @@ def _start(
     call.attempt += 1
     call.error, call.said, call.sent, call.recorder = None, None, sent, recorder
     call.is_stream = bool(details.get("stream"))
-    CALLS.watch(call, _logging(sys._getframe(2)))
+    CALLS.watch(call, told_by(sys._getframe(2)))
     hides = should_redact_message_logging(details)
     call.step = recorder.start(
         called.kind,
@@ -153,16 +153,6 @@ def _start(
         labels=translate.labels(details),
         attributes=recorder.snapshot(translate.facts(details, called, call.attempt)),
     )
-
-
-def _logging(frame: Any) -> object:
-    """LiteLLM's object for the call: it is nowhere in what a logger is given, but it is what calls us."""
-    for _ in range(4):
-        logging = None if frame is None else frame.f_locals.get("self")
-        if hasattr(logging, "model_call_details"):
-            return logging
-        frame = None if frame is None else frame.f_back
-    return None
 
 
 def _succeed(id: str, details: dict[str, Any], response: Any, end_time: Any, start_time: Any = None) -> None:
