@@ -7,6 +7,7 @@ takes on its thread; CPU is that of the whole process, ours with every step stor
 
     uv run python benchmarks/overhead.py            # about a minute
     uv run python benchmarks/overhead.py --quick    # to see that it runs
+    uv run python benchmarks/overhead.py --integrations   # every framework, see integrations.py
 """
 
 from __future__ import annotations
@@ -134,7 +135,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only", default="")
+    parser.add_argument(
+        "--integrations", nargs="*", metavar="NAME", help="the other frameworks instead of LangChain's cases"
+    )
     options = parser.parse_args()
+    if options.integrations is not None:
+        from integrations import print_table
+
+        print_table(options.integrations, quick=options.quick)
+        return
     rounds = 3 if options.quick else 15
     folder = tempfile.mkdtemp(prefix="treerings-benchmark-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
