@@ -161,6 +161,7 @@ def test_a_framework_that_is_missing_comes_with_the_line_to_type(registry: Regis
     assert framework == {
         "name": "nope",
         "package": "no_such_package",
+        "observes": "",
         "installed": False,
         "version": None,
         "install": "pip install 'treerings[nope]'",
