@@ -139,6 +139,27 @@ def test_a_call_that_is_seen_twice_is_summed_once() -> None:
     assert line_with("workflow run", printed(Tree(b.workflow))).split()[-3:] == ["100", "10", "$0.5000"]
 
 
+def test_the_one_request_below_a_model_call_is_plumbing() -> None:
+    b = Builder()
+    root = b.add(None, "workflow", "run")
+    outer = b.call(root, (100, 10), "0.5", counted=False)
+    middle = b.call(outer, (100, 10), "0.5", source="litellm", counted=False)
+    b.call(middle, (100, 10), "0.5", source="openai")
+    output = printed(Tree(b.workflow))
+    assert output.count(" llm ") == 1
+    assert "2 plumbing steps not shown: --all" in output
+    assert printed(Tree(b.workflow, every_step=True)).count(" llm ") == 3
+
+
+def test_requests_below_a_model_call_are_shown_where_there_are_several() -> None:
+    b = Builder()
+    root = b.add(None, "workflow", "run")
+    outer = b.call(root, (100, 10), "0.5", counted=False)
+    b.call(outer, (100, 10), "0.5", source="openai")
+    b.call(outer, (100, 10), "0.5", source="openai")
+    assert printed(Tree(b.workflow)).count(" llm ") == 3
+
+
 def test_a_cache_hit_is_free_and_says_so() -> None:
     b = Builder()
     root = b.add(None, "workflow", "run")

@@ -132,11 +132,15 @@ def _fold(
 
 
 def _is_plumbing(step: Step, parent: Step, children: Mapping[str | None, list[Step]]) -> bool:
-    """Whether an integration says so, or the step is a node that says nothing beside its only child.
+    """Whether an integration says so, or the step says nothing beside its only child or the step that it is the only child of.
 
-    The latter are the nodes of an agent's own loop (`model`, `tools`) and those that hold an agent of the same name.
+    The latter are the nodes of an agent's own loop (`model`, `tools`), those that hold an agent of the same name, and the
+    one request of an SDK below the model call of a framework.
     """
     inner = children.get(step.id, [])
+    if step.kind in LEAF_KINDS and step.kind is parent.kind:
+        alone = len(children.get(step.parent_id, ())) == 1 and all(child.kind is step.kind for child in inner)
+        return alone and step.status is parent.status and (parent.model is not None or step.model is None)
     if step.attributes.get("hidden"):
         return step.status is not Status.ERROR or any(child.status is Status.ERROR for child in inner)
     if step.kind is not Kind.NODE or len(inner) != 1 or "attempt" in step.attributes:
