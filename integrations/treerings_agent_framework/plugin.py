@@ -16,6 +16,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             distribution="agent-framework-core",
             extra="agent-framework",
             title="Microsoft Agent Framework",
+            observes="middleware of its own kinds in every agent and chat client; its workflows are wrapped",
             module="treerings_agent_framework.integration",
             expected=("agent", "llm", "tool"),
             probe_needs=("agent_framework_openai",),
