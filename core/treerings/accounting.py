@@ -125,6 +125,13 @@ class Accountant:
 
 
 def _incomplete(step: Step) -> bool:
-    """Whether the provider said nothing of a side that this kind of call has; embeddings have no output."""
+    """Whether the provider said nothing of a side that this kind of call has; embeddings have no output.
+
+    What is billed by the second, the image or the character has no tokens that anybody pays for.
+    """
     usage = step.usage
-    return usage is None or usage.input_tokens is None or (usage.output_tokens is None and step.kind is Kind.LLM)
+    if usage is None:
+        return True
+    if usage.is_by_units:
+        return False
+    return usage.input_tokens is None or (usage.output_tokens is None and step.kind is Kind.LLM)

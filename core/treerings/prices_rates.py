@@ -233,7 +233,7 @@ def cost_of(usage: Usage, rules: RuleSet, rates: Rates) -> tuple[Decimal, list[s
     if by_call is not None and "requests" not in usage.requests:
         cost = _EXACT.add(cost, by_call)
     for unit, known in (("input", usage.input_tokens), ("output", usage.output_tokens)):
-        if known is None and per_unit.get(unit) and not usage.requests:
+        if known is None and per_unit.get(unit) and not usage.is_by_units:
             gaps.append(unit)
     if rates.missing_tier:
         gaps.append("service_tier")

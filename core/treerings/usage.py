@@ -80,6 +80,11 @@ class Usage:
             return None
         return (self.input_tokens or 0) + (self.output_tokens or 0)
 
+    @property
+    def is_by_units(self) -> bool:
+        """Whether the call was counted in other units than tokens, and in those only: seconds, images, characters."""
+        return self.total_tokens is None and not _UNITS.isdisjoint(self.requests)
+
     def as_dict(self) -> dict[str, Any]:
         """The known entries only, as plain data."""
         known: dict[str, Any] = {}
@@ -90,4 +95,6 @@ class Usage:
         return known
 
 
+_UNITS = frozenset({"characters", "images", "pages", "search_units", "seconds"})
+"""Of `requests`, what a call is billed by instead of tokens; searches are billed beside them."""
 _NAMES = tuple(f.name for f in fields(Usage))

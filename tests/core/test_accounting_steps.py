@@ -45,6 +45,35 @@ def test_what_was_not_reported_is_estimated_and_marked(treerings_capture: Captur
     assert (recorded.estimated, recorded.attributes["token_count_method"]) == (True, "heuristic")
 
 
+@pytest.mark.parametrize(
+    ("model", "unit", "number", "cost"),
+    [
+        ("whisper-1", "seconds", 90, "0.0090"),
+        ("tts-1", "characters", 2_000, "0.030"),
+        ("dall-e-3", "images", 2, "0.08"),
+        ("rerank-v3.5", "search_units", 1, "0.0020"),
+    ],
+)
+def test_what_is_billed_by_other_units_has_no_estimated_tokens_and_an_exact_price(
+    model: str, unit: str, number: int, cost: str
+) -> None:
+    with capture(prices={"dall-e-3": {"images": 0.04}}) as captured:
+        with step("llm", "ask", model=model, input="the rings of an oak") as call:
+            call.set(output="are counted", usage=Usage(requests={unit: number}))
+        recorded = captured.step("llm")
+    assert (recorded.usage, recorded.estimated) == (Usage(requests={unit: number}), False)
+    assert recorded.price is not None
+    assert (recorded.cost_usd, recorded.price["confidence"]) == (Decimal(cost), "exact")
+
+
+def test_searches_are_billed_beside_tokens_which_are_estimated(treerings_capture: Capture) -> None:
+    with step("llm", "ask", model="gpt-4o-mini", input="the rings of an oak") as call:
+        call.set(output="are counted", usage=Usage(requests={"web_search": 1}))
+    recorded = treerings_capture.step("llm")
+    assert recorded.usage is not None
+    assert (recorded.estimated, bool(recorded.usage.input_tokens)) == (True, True)
+
+
 @pytest.mark.parametrize("content", ["none", "hash", "truncated"])
 def test_an_estimate_is_of_the_whole_text_whatever_is_kept_of_it(content: str) -> None:
     def tokens(**settings: Any) -> Usage | None:
