@@ -183,9 +183,6 @@ def embeddings(body: Any, provider: str | None = None) -> Facts:
     if isinstance(vector, str):  # base64 of 4 bytes each
         dimensions = (len(vector) * 3 // 4 - vector.count("=", -2)) // 4
     facts.output = {"vectors": len(data), "dimensions": dimensions}
-    counts = of(body, "usage")
-    if of(counts, "prompt_tokens") is None and (total := of(counts, "total_tokens")):  # Voyage
-        facts.usage = Usage.from_provider({"total_tokens": total})
     return facts
 
 

@@ -372,6 +372,10 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
         {"input_tokens": 9, "output_tokens": 5, "cache_read_tokens": 2},
     ),
     "Voyage reports only a total": ({"object": "list", "usage": {"total_tokens": 10}}, {"input_tokens": 10}),
+    "Voyage as an object of OpenAI's SDK": (
+        {"object": "list", "usage": {"prompt_tokens": None, "total_tokens": 10}},
+        {"input_tokens": 10},
+    ),
     "Mistral documents": (
         {"pages": [], "usage_info": {"pages_processed": 4, "doc_size_bytes": 9}},
         {"requests": {"pages": 4}},

@@ -47,10 +47,11 @@ def read_chat(raw: Mapping[str, Any], provider: str | None) -> Usage:
     if usage.reasoning_tokens is None:
         usage.reasoning_tokens = count(raw.get("reasoning_tokens"))
     _add_what_the_sum_leaves_out(usage, raw, provider)
-    if usage.input_tokens is None and usage.output_tokens is not None:
-        whole = count(raw.get("total_tokens"))
-        if whole is not None and whole >= usage.output_tokens:
-            usage.input_tokens = whole - usage.output_tokens
+    if usage.input_tokens is None and (usage.output_tokens is not None or "completion_tokens" not in raw):
+        # The latter: Voyage's embeddings as an object of OpenAI's SDK, which has `prompt_tokens` all the same, as None.
+        whole, answered = count(raw.get("total_tokens")), usage.output_tokens or 0
+        if whole is not None and whole >= answered:
+            usage.input_tokens = whole - answered
     _requests(usage, raw)
     usage.reported_cost_usd = _cost(raw)
     return usage
