@@ -157,16 +157,34 @@ def test_usage_served_is_the_usage_recorded(server: ModelServer, client: OpenAI)
     assert server.usage_served == recordings.usage_total(played) == UsageTotal(14, 6, calls=2)
 
 
-def test_an_anthropic_message_is_not_played_to_a_client_that_streams(server: ModelServer) -> None:
+def test_a_whole_anthropic_message_is_played_as_a_stream_to_a_client_that_streams(server: ModelServer) -> None:
     anthropic = pytest.importorskip("anthropic")
-    server.play([Call("https://api.anthropic.com/v1/messages", 200, {}, {"type": "message"})])
+    recorded = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-sonnet-4-6",
+        "content": [
+            {"type": "text", "text": "Let me count."},
+            {"type": "tool_use", "id": "toolu_1", "name": "measure", "input": {"tree": "oak"}},
+        ],
+        "stop_reason": "tool_use",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 10, "cache_read_input_tokens": 90, "output_tokens": 7},
+    }
+    played = server.play([Call("https://api.anthropic.com/v1/messages", 200, {}, recorded)])
 
     with (
         anthropic.Anthropic(base_url=server.url, api_key="unused", max_retries=0) as client,
-        pytest.raises(Exception, match="asks for a stream"),
         client.messages.stream(model="m", max_tokens=9, messages=MESSAGES) as stream,
     ):
-        stream.get_final_message()
+        message = stream.get_final_message()
+
+    told = message.to_dict()
+    assert {key: told[key] for key in ("content", "stop_reason", "usage")} == {
+        key: recorded[key] for key in ("content", "stop_reason", "usage")
+    }
+    assert server.usage_served == recordings.usage_total(played) == UsageTotal(100, 7, cache_read_tokens=90, calls=1)
 
 
 def test_an_unknown_way_to_match_is_refused(server: ModelServer) -> None:

@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
-import math
-import re
 import struct
 from typing import TYPE_CHECKING, Any
 
+from treerings.testing.model_parts import CREATED, Format, event, measure, pieces, texts, tool_call_id, vector
 from treerings.testing.model_usage import UsageTotal, count_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from treerings.testing.model_request import ModelRequest
-    from treerings.testing.model_script import Answer, ToolCall
+    from treerings.testing.model_script import Answer
 
-__all__ = [
-    "chat_chunks",
-    "chat_completion",
-    "embeddings",
-    "encode",
-    "error_body",
-    "event",
-    "measure",
-    "moderations",
-    "pieces",
-    "text_chunks",
-    "text_completion",
-    "tool_call_id",
-]
+__all__ = ["CHAT", "TEXT", "embeddings", "moderations", "openai_error"]
 
-CREATED = 1_750_000_000
-"""The time in every answer, so that two runs answer the same bytes."""
 DEFAULT_DIMENSIONS = 256
-_WORD = re.compile(r"\S+\s*|\s+")
 _ERROR_TYPES = {
     400: ("invalid_request_error", None),
     401: ("invalid_request_error", "invalid_api_key"),
@@ -44,63 +25,6 @@ _ERROR_TYPES = {
     404: ("invalid_request_error", "not_found"),
     429: ("rate_limit_error", "rate_limit_exceeded"),
 }
-
-
-def encode(value: object) -> bytes:
-    """JSON as it is sent."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def event(value: object, *, name: str | None = None) -> bytes:
-    """One server-sent event."""
-    head = f"event: {name}\n".encode() if name else b""
-    return head + b"data: " + encode(value) + b"\n\n"
-
-
-def pieces(text: str) -> list[str]:
-    """The text in the pieces that a stream sends: words with the white space after them."""
-    return _WORD.findall(text)
-
-
-def tool_call_id(call: ToolCall, number: int, index: int) -> str:
-    """The id that was scripted, else one made of the numbers of the answer and of the call in it."""
-    return call.id or f"call_{number:06d}_{index}"
-
-
-def measure(request: ModelRequest, answer: Answer) -> tuple[UsageTotal, Mapping[str, Any]]:
-    """The usage of an answer, and the overrides behind it; the prompt is counted once, the output for every choice."""
-    prompt = sum(count_tokens(turn.text) + 3 for turn in request.turns)
-    if tools := request.data.get("tools"):
-        prompt += count_tokens(json.dumps(tools))
-    calls = sum(count_tokens(call.name) + count_tokens(call.arguments_json) for call in answer.tool_calls)
-    reasoning = count_tokens(answer.reasoning)
-    texts = sum(count_tokens(text) for text in _texts(answer, _choices(request)))
-    given: Mapping[str, Any] = answer.usage or {}
-    reasoning_tokens = given.get("reasoning_tokens", reasoning)
-    return (
-        UsageTotal(
-            input_tokens=given.get("input_tokens", prompt),
-            output_tokens=given.get("output_tokens", texts + calls + reasoning_tokens),
-            cache_read_tokens=given.get("cache_read_tokens", 0),
-            cache_write_tokens=given.get("cache_write_tokens", 0),
-            reasoning_tokens=reasoning_tokens,
-            calls=1,
-        ),
-        given,
-    )
-
-
-def _choices(request: ModelRequest) -> int:
-    """How many texts are asked for: `n` for every prompt."""
-    n = request.data.get("n")
-    prompt = request.data.get("prompt")
-    prompts = len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
-    return (n if isinstance(n, int) and n > 0 else 1) * prompts
-
-
-def _texts(answer: Answer, n: int) -> list[str]:
-    first = answer.text if answer.refusal is None else answer.refusal
-    return [first, *answer.alternatives, *([first] * n)][:n]
 
 
 def _usage(total: UsageTotal, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,7 +45,7 @@ def _usage(total: UsageTotal, given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def chat_completion(request: ModelRequest, answer: Answer, number: int) -> dict[str, Any]:
+def _chat_completion(request: ModelRequest, answer: Answer, number: int) -> dict[str, Any]:
     """The `chat.completion` object."""
     total, given = measure(request, answer)
     calls = [
@@ -133,7 +57,7 @@ def chat_completion(request: ModelRequest, answer: Answer, number: int) -> dict[
         for index, call in enumerate(answer.tool_calls)
     ]
     choices = []
-    for index, text in enumerate(_texts(answer, _choices(request))):
+    for index, text in enumerate(texts(request, answer)):
         refused = answer.refusal is not None
         message: dict[str, Any] = {
             "role": "assistant",
@@ -161,8 +85,9 @@ def chat_completion(request: ModelRequest, answer: Answer, number: int) -> dict[
     return completion
 
 
-def chat_chunks(completion: Mapping[str, Any], *, include_usage: bool) -> list[bytes]:
+def _chat_chunks(completion: Mapping[str, Any], request: ModelRequest) -> list[bytes]:
     """The events of a stream that ends in this `chat.completion` object."""
+    include_usage = _includes_usage(request)
     shared = {key: value for key, value in completion.items() if key not in {"choices", "usage", "object"}}
     shared["object"] = "chat.completion.chunk"
     if include_usage:
@@ -196,10 +121,9 @@ def _deltas(choice: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str | N
     yield {}, choice["finish_reason"]
 
 
-def text_completion(request: ModelRequest, answer: Answer, number: int) -> dict[str, Any]:
+def _text_completion(request: ModelRequest, answer: Answer, number: int) -> dict[str, Any]:
     """The legacy `text_completion` object: `n` choices for every prompt of the list."""
     total, given = measure(request, answer)
-    texts = _texts(answer, _choices(request))
     reason = answer.finish_reason or "stop"
     completion: dict[str, Any] = {
         "id": f"cmpl-{number:06d}",
@@ -208,7 +132,7 @@ def text_completion(request: ModelRequest, answer: Answer, number: int) -> dict[
         "model": answer.model or request.model,
         "choices": [
             {"index": index, "text": text, "logprobs": None, "finish_reason": reason}
-            for index, text in enumerate(texts)
+            for index, text in enumerate(texts(request, answer))
         ],
     }
     if answer.report_usage:
@@ -216,7 +140,7 @@ def text_completion(request: ModelRequest, answer: Answer, number: int) -> dict[
     return completion
 
 
-def text_chunks(completion: Mapping[str, Any], *, include_usage: bool) -> list[bytes]:
+def _text_chunks(completion: Mapping[str, Any], request: ModelRequest) -> list[bytes]:
     """The events of a stream that ends in this `text_completion` object."""
     shared = {key: value for key, value in completion.items() if key not in {"choices", "usage"}}
     events = []
@@ -224,12 +148,25 @@ def text_chunks(completion: Mapping[str, Any], *, include_usage: bool) -> list[b
         deltas = [(piece, None) for piece in pieces(choice["text"])]
         for text, finish_reason in [*deltas, ("", choice["finish_reason"])]:
             events.append(event({**shared, "choices": [{**choice, "text": text, "finish_reason": finish_reason}]}))
-    if include_usage and completion.get("usage") is not None:
+    if _includes_usage(request) and completion.get("usage") is not None:
         events.append(event({**shared, "choices": [], "usage": completion["usage"]}))
     return [*events, b"data: [DONE]\n\n"]
 
 
-def embeddings(request: ModelRequest) -> dict[str, Any]:
+def _includes_usage(request: ModelRequest) -> bool:
+    return bool((request.data.get("stream_options") or {}).get("include_usage"))
+
+
+def _told(total: UsageTotal, request: ModelRequest) -> UsageTotal | None:
+    """A stream tells usage to those that ask for it."""
+    return total if not request.stream or _includes_usage(request) else None
+
+
+CHAT = Format(_chat_completion, _chat_chunks, _told)
+TEXT = Format(_text_completion, _text_chunks, _told)
+
+
+def embeddings(request: ModelRequest, number: int) -> tuple[dict[str, Any], UsageTotal]:
     """The answer of `/embeddings`: texts with words in common have vectors near each other."""
     given = request.data.get("input", "")
     if isinstance(given, str) or (given and isinstance(given[0], int)):
@@ -239,38 +176,26 @@ def embeddings(request: ModelRequest) -> dict[str, Any]:
     as_base64 = request.data.get("encoding_format") == "base64"
     data = []
     for index, text in enumerate(inputs):
-        vector: list[float] | str = _vector(text, dimensions)
+        values: list[float] | str = vector(text, dimensions)
         if as_base64:
-            vector = base64.b64encode(struct.pack(f"<{dimensions}f", *vector)).decode()
-        data.append({"object": "embedding", "index": index, "embedding": vector})
+            values = base64.b64encode(struct.pack(f"<{dimensions}f", *values)).decode()
+        data.append({"object": "embedding", "index": index, "embedding": values})
     tokens = sum(map(count_tokens, inputs))
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return {"object": "list", "data": data, "model": request.model, "usage": usage}
+    body = {"object": "list", "data": data, "model": request.model, "usage": usage}
+    return body, UsageTotal(input_tokens=tokens, calls=1)
 
 
-def _vector(text: str, dimensions: int) -> list[float]:
-    """A unit vector: every word adds to a few places that its hash chooses."""
-    vector = [0.0] * dimensions
-    for word in re.findall(r"\w+", text.lower()) or [text]:
-        digest = hashlib.sha256(word.encode()).digest()
-        for start in range(0, 16, 4):
-            place = int.from_bytes(digest[start : start + 3], "big") % dimensions
-            vector[place] += 1.0 if digest[start + 3] % 2 else -1.0
-    length = math.hypot(*vector) or 1.0
-    return [value / length for value in vector]
-
-
-def moderations(request: ModelRequest, number: int) -> dict[str, Any]:
+def moderations(request: ModelRequest, number: int) -> tuple[dict[str, Any], None]:
     """The answer of `/moderations`: nothing is flagged."""
     given = request.data.get("input", "")
     result = {"flagged": False, "categories": {}, "category_scores": {}, "category_applied_input_types": {}}
     count = len(given) if isinstance(given, list) else 1
-    return {"id": f"modr-{number:06d}", "model": request.model or "moderation", "results": [result] * count}
+    return {"id": f"modr-{number:06d}", "model": request.model or "moderation", "results": [result] * count}, None
 
 
-def error_body(status: int, message: str, *, code: str | None = None) -> dict[str, Any]:
+def openai_error(status: int, message: str, code: str | None) -> dict[str, Any]:
     """An error in OpenAI's shape."""
     default = ("server_error", None) if status >= 500 else ("invalid_request_error", None)
     kind, usual_code = _ERROR_TYPES.get(status, default)
-    text = message or f"The model server was told to fail with status {status}."
-    return {"error": {"message": text, "type": kind, "param": None, "code": code or usual_code}}
+    return {"error": {"message": message, "type": kind, "param": None, "code": code or usual_code}}

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["ModelRequest", "Turn", "endpoint_of"]
+__all__ = ["ModelRequest", "Turn", "endpoint_of", "text_of"]
 
 _ENDPOINTS = (
     "chat/completions",
@@ -22,6 +22,7 @@ _ENDPOINTS = (
     "moderations",
     "models",
     "messages",
+    "messages/count_tokens",
 )
 _GOOGLE = re.compile(r"/models/[^/:]+:(?P<verb>\w+)$")
 _BEDROCK = re.compile(r"/model/.+/(?P<verb>invoke|converse|invoke-with-response-stream|converse-stream)$")
@@ -148,7 +149,7 @@ def _tool_names(tool: dict[str, Any]) -> Iterator[str]:
 
 def _turns(body: dict[str, Any]) -> Iterator[Turn]:
     for key in ("instructions", "system", "systemInstruction"):
-        if text := _text(body.get(key)):
+        if text := text_of(body.get(key)):
             yield Turn("system", text)
     for key in ("messages", "input", "contents", "prompt", "chat_history", "message"):
         value = body.get(key)
@@ -161,25 +162,42 @@ def _turns(body: dict[str, Any]) -> Iterator[Turn]:
 
 def _turns_of_item(item: Any) -> Iterator[Turn]:
     if not isinstance(item, dict):
-        yield Turn("user", _text(item))
+        yield Turn("user", text_of(item))
         return
     if item.get("type") == "function_call_output":
-        yield Turn("tool", _text(item.get("output")))
+        yield Turn("tool", text_of(item.get("output")))
         return
     role = str(item.get("role", "assistant" if item.get("type") in {"function_call", "reasoning"} else "user"))
     role = _ROLES.get(role, role)
     parts: Any = item.get("content", item.get("parts", item.get("message")))
     results = [part for part in _objects(parts) if part.get("type") == "tool_result" or "functionResponse" in part]
     if results:
-        yield from (Turn("tool", _text(part.get("content", part.get("functionResponse")))) for part in results)
+        yield from (Turn("tool", text_of(part.get("content", _response(part)))) for part in results)
         parts = [part for part in parts if part not in results]
         if not parts:
             return
-    calls = "".join(f"\n{name} {arguments}" for name, arguments in _calls(item))
-    yield Turn(role, (_text(parts) + calls).strip("\n"))
+    calls = "".join(f"\n{name} {arguments}" for name, arguments in _calls(item, parts))
+    if isinstance(parts, list):
+        parts = [part for part in parts if not (isinstance(part, dict) and _is_told_elsewhere(part))]
+    yield Turn(role, (text_of(parts) + calls).strip("\n"))
 
 
-def _calls(item: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _response(part: dict[str, Any]) -> Any:
+    """A function's result, out of the object that Google's SDKs put around what is none."""
+    response = (part.get("functionResponse") or {}).get("response")
+    if isinstance(response, dict) and len(response) == 1 and set(response) <= {"result", "output", "error"}:
+        return next(iter(response.values()))
+    return response
+
+
+def _is_told_elsewhere(part: dict[str, Any]) -> bool:
+    """Whether a part is a tool call, or thoughts of the model that are given back to it."""
+    return part.get("type") in {"tool_use", "thinking", "redacted_thinking"} or bool(
+        "functionCall" in part or part.get("thought")
+    )
+
+
+def _calls(item: dict[str, Any], parts: Any) -> Iterator[tuple[str, str]]:
     """The tool calls in a message of the assistant."""
     if item.get("type") == "function_call":
         yield str(item.get("name")), str(item.get("arguments"))
@@ -187,20 +205,25 @@ def _calls(item: dict[str, Any]) -> Iterator[tuple[str, str]]:
         function = call.get("function")
         if isinstance(function, dict):
             yield str(function.get("name")), str(function.get("arguments"))
+    for part in _objects(parts):
+        if part.get("type") == "tool_use":
+            yield str(part.get("name")), json.dumps(part.get("input"), ensure_ascii=False)
+        elif isinstance(function := part.get("functionCall"), dict):
+            yield str(function.get("name")), json.dumps(function.get("args"), ensure_ascii=False)
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """The text in a message's content: a string, a list of parts, or any JSON value for what is neither."""
     if value is None:
         return ""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return "\n".join(filter(None, (_text(part) for part in value)))
+        return "\n".join(filter(None, (text_of(part) for part in value)))
     if isinstance(value, dict):
         for key in ("text", "parts", "content"):
             if key in value:
-                return _text(value[key])
+                return text_of(value[key])
         if value.get("type") in {"image_url", "input_image", "input_file", "file", "input_audio", "image", "document"}:
             return ""
         if "inlineData" in value or "fileData" in value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from treerings.testing.model_formats import CREATED, event, measure, pieces, tool_call_id
+from treerings.testing.model_parts import CREATED, Format, event, measure, pieces, tool_call_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from treerings.testing.model_request import ModelRequest
     from treerings.testing.model_script import Answer
 
-__all__ = ["response_events", "response_object"]
+__all__ = ["RESPONSES"]
 
 
-def response_object(request: ModelRequest, answer: Answer, number: int) -> dict[str, Any]:
+def _response_object(request: ModelRequest, answer: Answer, number: int) -> dict[str, Any]:
     """The finished `response` object."""
     total, given = measure(request, answer)
     usage = {
@@ -80,7 +80,7 @@ def _output(answer: Answer, number: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def response_events(response: Mapping[str, Any]) -> list[bytes]:
+def _response_events(response: Mapping[str, Any], request: ModelRequest) -> list[bytes]:
     """The events of a stream that ends in this `response` object, numbered in order."""
     opened = {**response, "status": "in_progress", "output": [], "usage": None, "incomplete_details": None}
     events: list[dict[str, Any]] = [
@@ -92,6 +92,9 @@ def response_events(response: Mapping[str, Any]) -> list[bytes]:
     last = "response.incomplete" if response.get("status") == "incomplete" else "response.completed"
     events.append({"type": last, "response": dict(response)})
     return [event({**data, "sequence_number": number}, name=data["type"]) for number, data in enumerate(events)]
+
+
+RESPONSES = Format(_response_object, _response_events)
 
 
 def _item_events(index: int, item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

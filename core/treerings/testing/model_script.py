@@ -48,13 +48,13 @@ class Answer:
     alternatives: Sequence[str] = ()
     """Texts of the second and further choices when the client asks for `n` of them; the first text when too few."""
     finish_reason: str | None = None
-    """None derives it: `tool_calls` with tool calls, else `stop`."""
+    """None derives it: `tool_calls` with tool calls, else `stop`. OpenAI's words; the other formats have theirs for them."""
     model: str | None = None
     """The model that the answer names; None repeats the one asked for."""
     usage: UsageOverrides | None = None
     """What to report instead of the counted tokens; what is not named is counted."""
     report_usage: bool = True
-    """False leaves usage out of the answer, as some compatible servers do."""
+    """False leaves usage out of the answer, as some compatible servers do; Anthropic's format then has zeros."""
     delay: float | None = None
     """Seconds before the first byte; None takes the server's."""
     chunk_delay: float | None = None
@@ -63,7 +63,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An HTTP error with a body of OpenAI's shape."""
+    """An HTTP error with a body in the shape of the provider that was asked."""
 
     status: int
     message: str = ""

@@ -7,11 +7,19 @@ import json
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from treerings.testing import model_formats as formats
 from treerings.testing.model_http import HttpRequest, HttpResponse, HttpServer
-from treerings.testing.model_rendering import COMPLETIONS, error_response, failure_response, json_response, rendered
+from treerings.testing.model_parts import CREATED
+from treerings.testing.model_rendering import (
+    COMPLETIONS,
+    error_response,
+    failure_response,
+    json_response,
+    rendered,
+    unscripted,
+)
 from treerings.testing.model_request import ModelRequest
 from treerings.testing.model_script import (
     Answer,
@@ -37,7 +45,7 @@ __all__ = ["ModelServer"]
 
 
 class ModelServer(Script):
-    """A server that speaks OpenAI's HTTP interface and answers what it was told to.
+    """A server that speaks the HTTP interfaces of OpenAI, Anthropic and Google and answers what it was told to.
 
     It runs from its construction until `close()` or the end of its `with` block. A request is answered by the first
     that has a reply for it: the routes of `when`, in their order; the server's own queue, in the order of arrival; the
@@ -99,7 +107,7 @@ class ModelServer(Script):
 
         `contains` is looked for in the whole conversation. `tool_result` is a text in the results that the conversation
         ends with, True for any result, False for none. `endpoint` is the end of the path, such as `embeddings`; without
-        it a route is for chat, text completions and responses.
+        it a route is for completions of every format: chats, texts, responses, messages and contents.
         """
 
         def matches(request: ModelRequest) -> bool:
@@ -166,19 +174,19 @@ class ModelServer(Script):
         with self._state_lock:
             self._received += 1
             number = self._received
+        request = ModelRequest.from_http(http.method, http.target, http.headers, None)
         try:
-            body = json.loads(http.body) if http.body else None
+            request = replace(request, body=json.loads(http.body) if http.body else None)
         except ValueError as error:
-            response = error_response(400, f"The request's body is not JSON: {error}", code="invalid_json")
+            response = error_response(request, 400, f"The request's body is not JSON: {error}", code="invalid_json")
         else:
-            request = ModelRequest.from_http(http.method, http.target, http.headers, body)
             with self._state_lock:
                 self._requests.append(request)
             try:
                 response = await self._answer(request, number)
             except Exception as error:
                 text = f"{type(error).__name__} while answering {http.method} {request.path}: {error}"
-                response = error_response(500, text, code="reply_failed")
+                response = error_response(request, 500, text, code="reply_failed")
         response.headers = {"x-request-id": f"req_{number:06d}", **response.headers}
         return response
 
@@ -194,7 +202,7 @@ class ModelServer(Script):
             reply = await asyncio.get_running_loop().run_in_executor(self._reply_threads(), reply, request)
         outcome = as_outcome(reply)
         if isinstance(outcome, Failure):
-            return failure_response(outcome, self._delay)
+            return failure_response(request, outcome, self._delay)
         answer = outcome.answer if isinstance(outcome, Drop) else outcome
         response = self._whole(*rendered(request, answer, number))
         response.delay = self._delay if answer.delay is None else answer.delay
@@ -217,22 +225,20 @@ class ModelServer(Script):
 
     def _answer_unscripted(self, request: ModelRequest, number: int) -> HttpResponse:
         if request.endpoint in COMPLETIONS or any(player.serves(request) for player in self._players):
-            return error_response(400, self._exhausted(request, number), code="script_exhausted")
-        if request.endpoint == "embeddings":
-            body = formats.embeddings(request)
-            return self._whole(json_response(body), UsageTotal(input_tokens=body["usage"]["prompt_tokens"], calls=1))
-        if request.endpoint == "moderations":
-            return json_response(formats.moderations(request, number))
-        listed = {"object": "model", "created": formats.CREATED, "owned_by": "treerings"}
+            return error_response(request, 400, self._exhausted(request, number), code="script_exhausted")
+        if (answer := unscripted(request, number)) is not None:
+            return self._whole(*answer)
+        listed = {"object": "model", "created": CREATED, "owned_by": "treerings"}
         if request.endpoint == "models":
             return json_response({"object": "list", "data": [{"id": "scripted", **listed}]})
         if "/models/" in request.path and request.method == "GET":
             return json_response({"id": request.model, **listed})
         text = (
             f"This server has no {request.method} {request.path}. It has chat/completions, responses, completions, "
-            "embeddings, moderations and models; other providers' paths are answered from recordings: server.play(...)."
+            "embeddings, moderations and models, Anthropic's messages, Google's models/...:generateContent; "
+            "other providers' paths are answered from recordings: server.play(...)."
         )
-        return error_response(404, text)
+        return error_response(request, 404, text)
 
     def _exhausted(self, request: ModelRequest, number: int) -> str:
         asked = request.last_text if len(request.last_text) <= 120 else request.last_text[:119] + "…"

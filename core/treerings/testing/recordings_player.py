@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from treerings.testing import recordings
-from treerings.testing.model_formats import chat_chunks, encode, event
 from treerings.testing.model_http import HttpResponse
-from treerings.testing.model_responses import response_events
+from treerings.testing.model_parts import encode, event
+from treerings.testing.model_rendering import COMPLETIONS, streamed
 from treerings.testing.model_script import ModelServerError
 from treerings.testing.model_usage import UsageTotal
 
@@ -74,8 +74,8 @@ def _content(request: ModelRequest) -> object:
 def played(call: Call, request: ModelRequest) -> tuple[HttpResponse, UsageTotal]:
     """The call as an answer to this request, and the usage that it reports.
 
-    A chat completion or a response is converted when the client asks for a stream and the recording is none, or the
-    other way round; what else was recorded is sent as it was.
+    An answer is made a stream when the client asks for one and the recording is none; a chat completion or a response
+    also the other way round. What else was recorded is sent as it was.
     """
     usage = recordings.usage_total([call])
     binary = recordings.event_stream(call)
@@ -87,17 +87,10 @@ def played(call: Call, request: ModelRequest) -> tuple[HttpResponse, UsageTotal]
         kind, parts = _raw_parts(call.response)
         return HttpResponse(call.status, kind, parts, streamed=True), usage
     if request.stream and call.status < 400:
-        if call.endpoint == "chat/completions":
-            include_usage = bool((request.data.get("stream_options") or {}).get("include_usage"))
-            parts = chat_chunks(call.response, include_usage=include_usage)
-            silent = UsageTotal(calls=1, calls_without_usage=1)
-            return HttpResponse(call.status, _EVENTS, parts, streamed=True), usage if include_usage else silent
-        if call.endpoint == "responses":
-            return HttpResponse(call.status, _EVENTS, response_events(call.response), streamed=True), usage
+        if call.endpoint in COMPLETIONS and isinstance(call.response, dict):
+            return streamed(request, call.response, usage, status=call.status)
         if request.query.get("alt") == "sse" and isinstance(call.response, list):
             return HttpResponse(call.status, _EVENTS, [event(item) for item in call.response], streamed=True), usage
-        if call.endpoint == "messages":
-            raise ModelServerError("The client asks for a stream and the recorded call to /messages is none.")
     return _whole(call.status, call.response), usage
 
 
