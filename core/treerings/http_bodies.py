@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from .streams import AsyncFollowed, Collector, Followed
+from .usage_formats.events import parse
 
-__all__ = ["decoded", "follow_body", "tell_when_left"]
+__all__ = ["BodyReader", "decoded", "follow_body", "tell_when_left"]
+
+MAX_BYTES = 32 * 1024 * 1024
+"""So much of a body is kept to be read; of a longer one only the size is known. Streams are read as they come."""
 
 
 def follow_body(response: Any, collector: Collector) -> bool:
@@ -45,6 +50,98 @@ def decoded(response: Any, raw: bytes) -> bytes:
         return raw
     content = type(response)(200, headers={"content-encoding": encoding}, content=raw).content
     return content if isinstance(content, bytes) else raw
+
+
+class BodyReader:
+    """What a body of a model's answer says: a stream of events, JSON, a text, or sound.
+
+    `take_event` is shown the events, as JSON, and says whether one was output: at once, or in `content` where they come
+    compressed or in frames. `kind` is `events`, `json`, `text` or `bytes`, of which the `size` is kept only.
+    """
+
+    __slots__ = ("_at_once", "_chunks", "_line", "_response", "_take_event", "done", "kind", "size")
+
+    def __init__(self, response: Any, take_event: Callable[[Any], bool]) -> None:
+        self._response = response
+        self._take_event = take_event
+        self._chunks: list[bytes] = []
+        self._line = b""
+        self.kind, self._at_once = _kind(response.headers)
+        self.size = 0
+        self.done = False
+        """Whether the event came that ends a stream in OpenAI's format."""
+
+    def take(self, chunk: bytes) -> bool:
+        """Take the next bytes, as they come over the wire; whether output was in them."""
+        self.size += len(chunk)
+        if self._at_once:
+            return self._take_lines(chunk)
+        if self.kind == "bytes":
+            return True
+        if self.size > MAX_BYTES:
+            self._chunks.clear()
+        else:
+            self._chunks.append(chunk)
+        return False
+
+    def _take_lines(self, chunk: bytes) -> bool:
+        *lines, self._line = (self._line + chunk).split(b"\n")
+        if len(self._line) > MAX_BYTES:
+            self._line = b""
+        spoken = False
+        for line in lines:
+            if line.startswith(b"data:"):
+                spoken = self._take_data(line[5:].strip()) or spoken
+        return spoken
+
+    def _take_data(self, data: bytes) -> bool:
+        if data.startswith(b"[DONE]"):
+            self.done = True
+            return False
+        try:
+            event = json.loads(data)
+        except ValueError:  # the SDK will say so
+            return False
+        return self._take_event(event)
+
+    def content(self) -> Any:
+        """What came, at the end: the JSON, the text; None for events, for sound and for what was cut or is too long."""
+        if self._at_once or self.kind == "bytes" or not self._chunks:
+            return None
+        try:
+            return self._read(decoded(self._response, b"".join(self._chunks)))
+        except Exception:  # half a body, an unknown encoding
+            return None
+
+    def content_of_whole(self) -> Any:
+        """`content`, of a response that has been read already."""
+        whole = self._response.content
+        self.size = len(whole)
+        try:
+            return None if self.kind == "bytes" else self._read(whole)
+        except Exception:  # what the provider calls JSON
+            return None
+
+    def _read(self, body: bytes) -> Any:
+        if self.kind == "json":
+            return json.loads(body)
+        if self.kind == "text":
+            return body.decode("utf-8", "replace")
+        for event in parse(body):
+            self._take_event(event)
+        return None
+
+
+def _kind(headers: Any) -> tuple[str, bool]:
+    """What a body is, and whether its events can be read as they come."""
+    kind = str(headers.get("content-type", "")).partition(";")[0].strip().lower()
+    if kind == "text/event-stream":
+        return "events", headers.get("content-encoding", "identity") == "identity"
+    if kind.endswith("eventstream"):  # frames, of Bedrock
+        return "events", False
+    if kind.endswith("json"):
+        return "json", False
+    return ("text" if kind.startswith("text/") or kind == "application/x-subrip" else "bytes"), False
 
 
 def _is(stream: Any, name: str) -> bool:

@@ -9,19 +9,20 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from treerings import Kind, Status, runtime
+from treerings import Kind, Status
+from treerings.attempts import note_given_up
 from treerings.context import OpenStep
-from treerings.http_bodies import decoded, follow_body, tell_when_left
+from treerings.hosts import provider_of
+from treerings.http_bodies import BodyReader, follow_body, tell_when_left
 from treerings.own_steps import status_of
 from treerings.recorder import Recorder
 from treerings.snapshot import Budget, snapshot
 from treerings.streams import follow_inside
-from treerings.usage_formats.events import parse
 from treerings.wrapping import Call
 
 from .answers import Answer, of
 
-__all__ = ["SOURCE", "SdkCall", "asked_by", "attempted", "prompt_of", "start"]
+__all__ = ["SOURCE", "SdkCall", "asked_by", "prompt_of", "start"]
 
 logger = logging.getLogger("treerings")
 
@@ -32,10 +33,7 @@ REQUEST = (
     *("max_tokens", "max_tokens_to_sample", "temperature", "top_p", "top_k", "stop_sequences", "stream", "thinking"),
     *("tool_choice", "service_tier", "speed", "output_config", "container", "inference_geo", "effort"),
 )
-RETRIES = "x-stainless-retry-count"
-"""The header in which the SDK says how often it tried before."""
-MAX_BODY = 8_000_000
-"""Bytes of a body that are kept to read the answer from; of a longer one the usage is unknown."""
+_CLOUDS = {"Bedrock": "bedrock", "Vertex": "google-vertex", "Foundry": "azure"}
 MAX_ASKED = 1_000
 
 _asked: OrderedDict[str, str] = OrderedDict()
@@ -46,23 +44,16 @@ def asked_by(tool_call_id: str) -> str | None:
     return _asked.get(tool_call_id)
 
 
-def attempted(step: OpenStep, retries: int) -> None:
-    """Say how many attempts of this call failed before the one that was answered, or given up."""
-    if step.source == SOURCE and step.kind is Kind.LLM and not step.ended:
-        runtime.current_recorder().update(step, attributes={"attempt": retries + 1})
-
-
 class SdkCall(Call):
     """A model call whose answer comes whole, as a stream of events, or as bytes that the program reads itself."""
 
-    __slots__ = ("_body", "_bytes", "_dressed", "_response", "answer")
+    __slots__ = ("_body", "_dressed", "answer")
 
     def __init__(self, recorder: Recorder, step: OpenStep) -> None:
         super().__init__(recorder, step)
         self.answer = Answer(recorder.snapshot)
-        self._bytes: list[bytes] | None = None
-        self._body = 0
-        self._response: Any = None
+        self._body: BodyReader | None = None
+        """Where the program reads the answer itself."""
         self._dressed = False
         """Whether the model asked for has a name of Bedrock's, which is what it is priced by."""
 
@@ -78,12 +69,7 @@ class SdkCall(Call):
         return result
 
     def fail(self, error: BaseException) -> None:
-        try:
-            retries = int(error.request.headers.get(RETRIES, 0))  # type: ignore[attr-defined]  # the SDK's errors have it
-        except Exception:  # another error, or one without a request
-            retries = 0
-        if retries:
-            attempted(self.step, retries)
+        note_given_up(self.step, error)
         self.close(status_of(error), error, None)
 
     def see_before(self, parser: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -102,32 +88,23 @@ class SdkCall(Call):
 
     def _finish_body(self, response: Any) -> None:
         """The program reads the answer itself: what has been read is here, the rest is looked at on its way."""
-        self._bytes, self._response = [], response
-        if follow_body(response, self):
-            return
-        self._response = None
-        self._take_body(response.content)
-        self.close(Status.OK, None, None)
+        self._body = BodyReader(response, self._take_json)
+        if not follow_body(response, self):
+            body, self._body = self._body, None
+            self._take_content(body.content_of_whole())
+            self.close(Status.OK, None, None)
 
     @property
     def complete(self) -> bool:
         """A consumer that leaves a stream after its last count cancels nothing."""
-        if self._bytes is None:
-            return self.answer.whole
-        return any(b"message_stop" in chunk for chunk in self._bytes[-3:])
+        return self.answer.whole
 
     def take(self, item: Any) -> bool:
-        if self._bytes is None:
-            return self.answer.take_event(item)
-        self._body += len(item)
-        if self._body <= MAX_BODY:
-            self._bytes.append(item)
-        return b"_delta" in item
+        return self.answer.take_event(item) if self._body is None else self._body.take(item)
 
     def close(self, status: Status, error: BaseException | None, time_ns: int | None) -> None:
-        if self._response is not None and self._bytes is not None and self._body <= MAX_BODY:
-            response, self._response = self._response, None
-            self._take_body(decoded(response, b"".join(self._bytes)))
+        if self._body is not None:
+            self._take_content(self._body.content())
         answer = self.answer
         for tool_call_id in answer.tool_call_ids():
             _asked[tool_call_id] = self.step.id
@@ -144,14 +121,13 @@ class SdkCall(Call):
             attributes={"finish_reason": answer.finish_reason} if answer.finish_reason else None,
         )
 
-    def _take_body(self, body: bytes) -> None:
-        whole = _json(body)
-        if isinstance(whole, dict):
-            self.answer.take_message(whole)
-            return
-        for event in parse(body):
-            packed = of(event, "bytes")  # Bedrock's frames
-            self.answer.take_event(_json(base64.b64decode(packed)) if isinstance(packed, str) else event)
+    def _take_content(self, content: Any) -> None:
+        if isinstance(content, dict):
+            self.answer.take_message(content)
+
+    def _take_json(self, event: Any) -> bool:
+        packed = of(event, "bytes")  # a frame of Bedrock's
+        return self.answer.take_event(_json(base64.b64decode(packed)) if isinstance(packed, str) else event)
 
 
 def start(client: Any, options: Any) -> SdkCall | None:
@@ -161,7 +137,9 @@ def start(client: Any, options: Any) -> SdkCall | None:
     if path is None or str(options.method).lower() != "post" or not isinstance(body, Mapping):
         return None
     model = body.get("model")
-    provider = _provider(client, model)
+    provider = provider_of(client, _CLOUDS)
+    if provider is None and isinstance(model, str) and model.startswith("claude"):  # through a gateway
+        provider = "anthropic"
     call = SdkCall.start(
         Kind.LLM,
         path,
@@ -188,20 +166,6 @@ def _body_of(options: Any) -> Any:
     if isinstance(body, Mapping) and isinstance(extra, Mapping):
         return {**body, **extra}
     return body
-
-
-def _provider(client: Any, model: Any) -> str | None:
-    """Whose bill it is, by the client's class, of which the user's may be a subclass, and by its host.
-
-    None where others speak Anthropic's language: there the model's name has to do.
-    """
-    for base in type(client).__mro__:
-        for name, provider in (("Bedrock", "bedrock"), ("Vertex", "google-vertex"), ("Foundry", "azure")):
-            if name in base.__name__:
-                return provider
-    host = str(client.base_url.host)
-    named = isinstance(model, str) and model.startswith("claude")
-    return "anthropic" if named or host.endswith("anthropic.com") else None
 
 
 def prompt_of(messages: Any, system: Any = None) -> list[Any]:

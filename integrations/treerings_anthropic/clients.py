@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, TypeVar
 
 import anthropic
-from treerings.context import own_step
+from treerings.attempts import attempts_noted
 from treerings.wrapped_clients import WrappedClients, owner_of
 from treerings.wrapping import (
     Patches,
@@ -16,12 +15,10 @@ from treerings.wrapping import (
     recorded_generator,
 )
 
-from .calls import SdkCall, attempted, start
+from .calls import SOURCE, SdkCall, start
 from .tool_runner import RunnerCall, ToolCall, start_loop, start_tool
 
 __all__ = ["instrument", "uninstrument", "unwrap", "wrap"]
-
-logger = logging.getLogger("treerings")
 
 Client = TypeVar("Client")
 
@@ -60,7 +57,7 @@ def _patch(patches: Patches) -> None:
     client: type
     for client, around in ((anthropic.Anthropic, recorded(_begin)), (anthropic.AsyncAnthropic, recorded_async(_begin))):
         patches.wrap(owner_of(client, "request"), "request", around)
-        patches.wrap(owner_of(client, "_process_response"), "_process_response", _attempts)
+        patches.wrap(owner_of(client, "_process_response"), "_process_response", attempts_noted(SOURCE))
     for name in (*_CLIENTS, *(f"Async{name}" for name in _CLIENTS)):
         found = getattr(anthropic, name, None)
         if isinstance(found, type):
@@ -88,17 +85,6 @@ def _begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SdkCall | None:
     if client not in _clients:
         return None
     return start(client, kwargs["options"] if "options" in kwargs else args[2])
-
-
-def _attempts(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The SDK tells nobody but itself how often it tried before the answer came."""
-    try:
-        retries = kwargs.get("retries_taken")
-        if retries and (step := own_step()) is not None:
-            attempted(step, retries)
-    except Exception as error:  # a bug of ours is no reason to lose the answer
-        logger.error("The attempts of a call are not recorded", exc_info=error)
-    return function(*args, **kwargs)
 
 
 def _begin_tool(args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall | None:

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
 from treerings import Status, Usage
-from treerings.context import OpenStep
-from treerings.http_bodies import follow_body, tell_when_left
+from treerings.attempts import note_given_up
+from treerings.hosts import provider_of
+from treerings.http_bodies import BodyReader, follow_body, tell_when_left
 from treerings.streams import follow_inside
 from treerings.wrapping import Call
 
 from . import prompts
 from .answers import Facts
-from .bodies import Body, whole_body
 from .endpoints import Endpoint, endpoint_of
-from .providers import provider_of
 from .streamed import Fold
 
-__all__ = ["SdkCall", "attempted", "start"]
+__all__ = ["SOURCE", "SdkCall", "start"]
 
 SOURCE = "openai"
-RETRIES = "x-stainless-retry-count"
-"""The header in which the SDK says how often it tried before."""
-MAX_ATTEMPTS = 1_000
-
-_attempts: OrderedDict[str, int] = OrderedDict()
-"""Of calls that are running: at which attempt the answer came."""
-
-
-def attempted(step: OpenStep, retries: int) -> None:
-    """Say how many attempts of this call failed before the one that was answered."""
-    _attempts[step.id] = retries + 1
-    if len(_attempts) > MAX_ATTEMPTS:
-        _attempts.popitem(last=False)
+_CLOUDS = {"Azure": "azure", "Bedrock": "bedrock"}
 
 
 def start(client: Any, options: Any) -> SdkCall | None:
@@ -52,7 +38,7 @@ def start(client: Any, options: Any) -> SdkCall | None:
         attributes["request"] = request
     if call_type := endpoint.call_type or prompts.call_type_of(body):
         attributes["call_type"] = call_type
-    provider = provider_of(client)
+    provider = provider_of(client, _CLOUDS)
     call = SdkCall.start(
         endpoint.kind,
         endpoint.name,
@@ -66,6 +52,8 @@ def start(client: Any, options: Any) -> SdkCall | None:
         return None
     call.endpoint = endpoint
     call.provider = provider
+    call.gathered = endpoint.fold(endpoint.read, provider)
+    call.body = None
     call.audio = attributes.get("audio")
     call.characters = 0
     if endpoint.call_type == "speech" and isinstance(model, str) and model.startswith("tts"):
@@ -76,14 +64,16 @@ def start(client: Any, options: Any) -> SdkCall | None:
 class SdkCall(Call):
     """A request on its way; a streamed answer is gathered while the program reads it."""
 
-    __slots__ = ("audio", "characters", "endpoint", "gathered", "provider")
+    __slots__ = ("audio", "body", "characters", "endpoint", "gathered", "provider")
 
     endpoint: Endpoint
     provider: str | None
     audio: dict[str, Any] | None
     characters: int
     """What is read aloud, where that is billed."""
-    gathered: Fold | Body
+    gathered: Fold
+    body: BodyReader | None
+    """Where the program reads the answer itself."""
 
     def finish(self, result: Any) -> Any:
         if hasattr(result, "http_response"):
@@ -97,16 +87,10 @@ class SdkCall(Call):
         return result
 
     def fail(self, error: BaseException) -> None:
-        try:
-            retries = int(error.request.headers.get(RETRIES, 0))  # type: ignore[attr-defined]  # the SDK's errors have it
-            if retries:
-                attempted(self.step, retries)
-        except Exception:  # another error, or one without a request
-            pass
+        note_given_up(self.step, error)
         super().fail(error)
 
     def _follow(self, stream: Any) -> None:
-        self.gathered = self.endpoint.fold(self.endpoint.read, self.provider)
         followed = follow_inside(stream, "_iterator", self)
         if followed is None:
             self.end()
@@ -115,22 +99,31 @@ class SdkCall(Call):
 
     def _finish_raw(self, response: Any) -> None:
         """The program reads the body itself, if it does: it is followed where it has not come yet."""
+        self.body = BodyReader(response, self.gathered.take)
         if getattr(response, "is_stream_consumed", False) or getattr(response, "is_closed", False):
-            self._conclude(whole_body(response, self.endpoint, self.provider))
-            return
-        self.gathered = Body(response, self.endpoint, self.provider)
-        if not follow_body(response, self):
+            self._conclude(self._read_of(self.body.content_of_whole()))
+        elif not follow_body(response, self):
             self.end()
+
+    def _read_of(self, content: Any) -> Facts:
+        """What a body says, the content of which is given, if it was no stream of events and no sound."""
+        assert self.body is not None
+        if self.body.kind == "events":
+            return self.gathered.facts()
+        if self.body.kind == "bytes":
+            content = self.body.size if self.endpoint.call_type == "speech" else None
+        return Facts() if content is None else self.endpoint.read(content, self.provider)
 
     @property
     def complete(self) -> bool:
-        return self.gathered.complete
+        return self.gathered.complete or (self.body is not None and self.body.done)
 
     def take(self, item: Any) -> bool:
-        return self.gathered.take(item)
+        return self.gathered.take(item) if self.body is None else self.body.take(item)
 
     def close(self, status: Status, error: BaseException | None, time_ns: int | None) -> None:
-        self._conclude(self.gathered.facts(), status=status, error=error, time_ns=time_ns)
+        facts = self.gathered.facts() if self.body is None else self._read_of(self.body.content())
+        self._conclude(facts, status=status, error=error, time_ns=time_ns)
 
     def _conclude(
         self,
@@ -157,9 +150,3 @@ class SdkCall(Call):
             attributes=attributes,
             time_ns=time_ns,
         )
-
-    def end(self, **told: Any) -> None:
-        attempt = _attempts.pop(self.step.id, None)
-        if attempt is not None:
-            told["attributes"] = {**(told.get("attributes") or {}), "attempt": attempt}
-        super().end(**told)

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("anthropic.lib.tools")
 
 import treerings
-from anthropic import Anthropic, beta_async_tool, beta_tool
+from anthropic import Anthropic, APIStatusError, beta_async_tool, beta_tool
 from anthropic_answers import ASK, MODEL, streamed, text, tool_use, whole
 from treerings.testing import Capture, ModelServer
 
@@ -143,7 +143,7 @@ def test_a_runner_that_is_left_at_its_answer_is_done(server: ModelServer, client
 def test_a_runner_that_fails_is_an_error(server: ModelServer, client: Anthropic, captured: Capture) -> None:
     server.play([])
 
-    with pytest.raises(Exception, match="404"):
+    with pytest.raises(APIStatusError):
         client.beta.messages.tool_runner(**ASK, tools=[ring_count]).until_done()
 
     assert captured.outline() == "agent tool_runner error\n  llm messages error"
