@@ -49,11 +49,16 @@ class Streamed(Call):
         return "".join(self._texts)
 
     def take(self, update: Any) -> bool:
-        text = getattr(update, "text", None)
-        if isinstance(text, str) and text and self._chars < MAX_CHARS:
-            self._texts.append(text)
-            self._chars += len(text)
-        return bool(text)
+        spoken = False
+        for content in update.contents:
+            if (
+                content.type == "text" and content.text and content.merge_mode != "replace"
+            ):  # that repeats what was said
+                spoken = True
+                if self._chars < MAX_CHARS:
+                    self._texts.append(content.text)
+                    self._chars += len(content.text)
+        return spoken
 
     def fail(self, error: BaseException) -> None:
         status = meaning(error)
@@ -73,7 +78,7 @@ class AgentCall(Streamed):
         parent = current_step()
         session = getattr(context.session, "session_id", None)
         inner = parent is not None and parent.source == SOURCE
-        name = getattr(context.agent, "name", None) or getattr(context.agent, "id", None) or "agent"
+        name = getattr(context.agent, "name", None) or type(context.agent).__name__
         call = cls.start(
             Kind.AGENT,
             str(name)[:80],
@@ -148,13 +153,15 @@ class ModelCall(Streamed):
         return call
 
     def finish(self, result: Any) -> Any:
+        self._calls = []
         for message in getattr(result, "messages", None) or ():
             for content in message.contents:
                 self._content(content)
         self._known(result)
         self._details = getattr(result, "usage_details", None)
         raw = getattr(result, "raw_representation", None)
-        self._raw = raw if isinstance(raw, list) else [raw]
+        if raw is not None:
+            self._raw = raw if isinstance(raw, list) else [raw]
         text = getattr(result, "text", None)
         self._texts = [text[:MAX_CHARS]] if isinstance(text, str) else []
         self.close(Status.OK, None, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -14,14 +14,13 @@ from agent_framework import (
     ChatMiddleware,
     FunctionInvocationContext,
     FunctionMiddleware,
-    MiddlewareBundle,
     MiddlewareFailure,
     ResponseStream,
 )
 from treerings import StopWorkflow, runtime
 from treerings.context import enter, leave
 from treerings.own_steps import status_of
-from treerings.streams import follow_async_generator
+from treerings.streams import AsyncFollowed
 from treerings.wrapping import Call
 
 from .calls import AgentCall, ModelCall, ToolCall
@@ -33,12 +32,12 @@ logger = logging.getLogger("treerings")
 Next = Callable[[], Awaitable[None]]
 
 
-def middleware() -> MiddlewareBundle:
-    """Records one agent: `Agent(..., middleware=[treerings_agent_framework.middleware()])`.
+def middleware() -> list[AgentMiddleware | ChatMiddleware | FunctionMiddleware]:
+    """Records one agent: `Agent(..., middleware=treerings_agent_framework.middleware())`.
 
     Agents that it calls need their own. With `instrument` on it is not needed, and harmless.
     """
-    return MiddlewareBundle([AGENT, CHAT, FUNCTION])
+    return [AGENT, CHAT, FUNCTION]
 
 
 class RecordedAgent(AgentMiddleware):
@@ -125,13 +124,30 @@ def _follow(call: Any, context: Any) -> None:
     async def final(_: Any) -> Any:
         return await stream.get_final_response()
 
-    context.result = ResponseStream(follow_async_generator(_read(stream), call), finalizer=final)
+    context.result = ResponseStream(AsyncFollowed(_Reader(stream, call), call), finalizer=final)
 
 
-async def _read(stream: Any) -> AsyncGenerator[Any, None]:
-    """A `ResponseStream` has `close` where generators have `aclose`."""
-    try:
-        async for update in stream:
-            yield update
-    finally:
-        await stream.close()
+class _Reader:
+    """Reads a `ResponseStream`, which has `close` where generators have `aclose`.
+
+    No generator: one that nobody reads any more is closed in another task, where the framework's clean-up fails.
+    """
+
+    __slots__ = ("_call", "_stream")
+
+    def __init__(self, stream: Any, call: Any) -> None:
+        self._stream = stream
+        self._call = call
+
+    def __aiter__(self) -> _Reader:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return await self._stream.__anext__()
+        except StopAsyncIteration:
+            _safely(self._call, self._call.finish, await self._stream.get_final_response())  # put together already
+            raise
+
+    async def aclose(self) -> None:
+        await self._stream.close()

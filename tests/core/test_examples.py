@@ -25,6 +25,15 @@ agent writer
       tool rainfall
       llm gpt-4o-mini
   llm gpt-4o-mini""",
+    "agent_framework_agents.py": """
+agent writer
+  llm gpt-4o-mini
+  tool researcher
+    agent researcher
+      llm gpt-4o-mini
+      tool rainfall
+      llm gpt-4o-mini
+  llm gpt-4o-mini""",
     "agno_agent.py": """
 agent forester
   llm OpenAIChat
