@@ -66,6 +66,7 @@ class OpenStep:
 _current: contextvars.ContextVar[OpenStep | None] = contextvars.ContextVar("treerings_step", default=None)
 _labels: contextvars.ContextVar[Mapping[str, str] | None] = contextvars.ContextVar("treerings_labels", default=None)
 _ambient: list[Callable[[], OpenStep | None]] = []
+_on_stack: list[Callable[[], OpenStep | None]] = []
 
 
 def innermost(first: OpenStep | None, second: OpenStep | None) -> OpenStep | None:
@@ -84,12 +85,22 @@ def innermost(first: OpenStep | None, second: OpenStep | None) -> OpenStep | Non
 
 
 def current_step() -> OpenStep | None:
-    """The innermost open step around the running code, whichever framework opened it; None outside of all."""
+    """The innermost open step around the running code, whichever framework opened it; None outside of all.
+
+    Of steps that do not enclose each other, what the call stack says goes first, then what started last: a runtime, a loop
+    or a thread that was started inside a step has that step in its context for as long as it lives, whatever it runs.
+    """
     step = _current.get()
     if step is not None and step.ended:
         step = step.nearest_open()
     for ambient in _ambient:
-        step = innermost(step, ambient())
+        found = ambient()
+        if found is not None and found is not step:
+            step = found if step is None else _later(step, found)
+    for ambient in _on_stack:
+        found = ambient()
+        if found is not None and found is not step:
+            step = innermost(found, step)
     return step
 
 
@@ -99,15 +110,32 @@ def step_around(lookup: Callable[[], OpenStep | None]) -> OpenStep | None:
     if step is not None and step.ended:
         step = step.nearest_open()
     for ambient in _ambient:
-        if ambient is not lookup:
-            step = innermost(step, ambient())
+        if ambient is not lookup and (found := ambient()) is not None and found is not step:
+            step = found if step is None else _later(step, found)
+    for ambient in _on_stack:
+        if ambient is not lookup and (found := ambient()) is not None:
+            step = innermost(found, step)
     return step
 
 
-def add_ambient(lookup: Callable[[], OpenStep | None]) -> None:
-    """Register a framework's own notion of the enclosing open step; it must be quick and must not raise."""
-    if lookup not in _ambient:
-        _ambient.append(lookup)
+def _later(first: OpenStep, second: OpenStep) -> OpenStep:
+    """The inner of two open steps if one encloses the other, else the one that started last, else the first."""
+    if innermost(first, second) is second:
+        return second
+    if second.start_clock_ns <= first.start_clock_ns or innermost(second, first) is first:
+        return first
+    return second
+
+
+def add_ambient(lookup: Callable[[], OpenStep | None], *, on_stack: bool = False) -> None:
+    """Register a framework's own notion of the enclosing open step; it must be quick and must not raise.
+
+    `on_stack` says that it looks at the call stack: the running code is inside of what it finds, even where the code that
+    reads a stream opened a step of its own in between.
+    """
+    lookups = _on_stack if on_stack else _ambient
+    if lookup not in lookups:
+        lookups.append(lookup)
 
 
 def enter(step: OpenStep) -> contextvars.Token[OpenStep | None]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 import threading
+from collections.abc import Callable
 
 import pytest
 from treerings import context, current_step, labels, step
 from treerings.context import OpenStep, innermost
 from treerings.events import Kind
 from treerings.testing import Capture
+
+Register = Callable[..., None]
 
 
 def test_every_step_inside_carries_the_labels(treerings_capture: Capture) -> None:
@@ -92,9 +96,9 @@ def test_an_error_inside_labels_goes_on() -> None:
         raise ValueError("x")
 
 
-def an_open_step(id: str, parent: OpenStep | None = None) -> OpenStep:
+def an_open_step(id: str, parent: OpenStep | None = None, *, started: int = 0) -> OpenStep:
     workflow = parent.workflow_id if parent else id
-    return OpenStep(id, workflow, parent, Kind.TASK, id, "test", 0, True)
+    return OpenStep(id, workflow, parent, Kind.TASK, id, "test", started, True)
 
 
 def test_the_current_step_is_the_nearest_that_has_not_ended(treerings_capture: Capture) -> None:
@@ -133,3 +137,77 @@ def test_a_framework_may_ask_everybody_but_itself_for_the_step_around(
 
     assert current_step() is inner
     assert context.step_around(own) is outer
+
+
+@pytest.fixture
+def register(monkeypatch: pytest.MonkeyPatch) -> Register:
+    """`register(step)`: a framework that has this step open around the running code; no other framework is asked."""
+    monkeypatch.setattr(context, "_ambient", [])
+    monkeypatch.setattr(context, "_on_stack", [])
+
+    def add(step: OpenStep | None, *, on_stack: bool = False) -> None:
+        context.add_ambient(lambda: step, on_stack=on_stack)
+
+    return add
+
+
+@pytest.mark.parametrize("related", [False, True], ids=["of other workflows", "of other branches"])
+def test_of_steps_that_do_not_enclose_each_other_the_last_started_is_current(register: Register, related: bool) -> None:
+    root = an_open_step("root") if related else None
+    inherited, framework, entered = (an_open_step(name, root, started=n) for n, name in enumerate("abc", 1))
+    register(framework)
+    for own, current in ((inherited, framework), (entered, entered)):
+        token = context.enter(own)
+        assert current_step() is current
+        assert context.step_around(lambda: None) is current
+        context.leave(token)
+
+
+def test_a_step_encloses_another_whatever_the_clock_says(register: Register) -> None:
+    told_late = an_open_step("told late", started=9)
+    inner = an_open_step("inner", told_late, started=1)
+    register(told_late)
+    token = context.enter(inner)
+    assert current_step() is inner
+    context.leave(token)
+    register(inner)
+    token = context.enter(told_late)
+    assert current_step() is inner
+    context.leave(token)
+
+
+def test_the_order_in_which_frameworks_registered_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    outer = an_open_step("a", started=1)
+    inner = an_open_step("b", outer, started=2)
+    steps = [outer, inner, an_open_step("c", an_open_step("d"), started=3)]
+    for order in itertools.permutations(steps):
+        monkeypatch.setattr(context, "_ambient", [lambda step=step: step for step in order])
+        assert current_step() is steps[2]
+
+
+def test_the_call_stack_goes_before_a_newer_step_that_it_does_not_lie_in(register: Register) -> None:
+    reading = an_open_step("stream", an_open_step("run"), started=1)
+    register(reading, on_stack=True)
+    token = context.enter(an_open_step("own", started=2))
+    assert current_step() is reading
+    context.leave(token)
+
+
+def test_inside_of_what_the_call_stack_says_the_inner_step_is_current(register: Register) -> None:
+    reading = an_open_step("stream", started=1)
+    inside = an_open_step("own", reading, started=2)
+    register(reading, on_stack=True)
+    register(None, on_stack=True)
+    token = context.enter(inside)
+    assert current_step() is inside
+    context.leave(token)
+
+
+def test_a_framework_that_looks_at_the_stack_may_ask_everybody_but_itself(register: Register) -> None:
+    def lookup() -> OpenStep | None:
+        return an_open_step("mine", started=5)
+
+    context.add_ambient(lookup, on_stack=True)
+    other = an_open_step("other")
+    register(other)
+    assert context.step_around(lookup) is other
