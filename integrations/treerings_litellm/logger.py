@@ -290,5 +290,5 @@ def _said(call: Call) -> dict[str, Any] | None:
 
 
 CALLS.know(litellm.utils.client)
-add_ambient(CALLS.running)
+add_ambient(CALLS.running, on_stack=True)
 add_caretaker(_tidy)

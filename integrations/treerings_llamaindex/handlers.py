@@ -37,6 +37,7 @@ class Scope:
 SCOPE = Scope()
 
 add_ambient(TRANSLATOR.ambient)
+add_ambient(TRANSLATOR.reading, on_stack=True)
 add_caretaker(TRANSLATOR.end_abandoned)
 
 

@@ -35,7 +35,12 @@ class Translator:
 
     def ambient(self) -> OpenStep | None:
         """LlamaIndex's enclosing open step, for steps of other sources that start inside it."""
-        span = self._inner(self.spans.known(active_span_id.get()))
+        span = self.spans.known(active_span_id.get())
+        return None if span is None or span.around is None else span.around.nearest_open()
+
+    def reading(self) -> OpenStep | None:
+        """The step of the stream whose generator is being read here, whoever reads it."""
+        span = self.streams.running()
         return None if span is None or span.around is None else span.around.nearest_open()
 
     # -- spans ----------------------------------------------------------------------------------------------------

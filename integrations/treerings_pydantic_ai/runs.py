@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import Any
 
 from treerings import Recorder
-from treerings.context import OpenStep, add_ambient, current_step, innermost, own_step
+from treerings.context import OpenStep, add_ambient, current_step, innermost
 
 __all__ = ["RUNS", "Run", "Runs"]
 
@@ -60,13 +60,8 @@ class Runs:
         """
         if not any(run.streaming is not None for run in list(self._open.values())):
             return None
-        step = own_step()
-        while step is not None:
-            run = next((run for run in list(self._open.values()) if run.step is step), None)
-            if run is not None:
-                return run.streaming if run.streaming is not None and _in_request() else None
-            step = step.parent
-        return None
+        run = self._open.get(_requesting())
+        return None if run is None or run.streaming is None or run.streaming.ended else run.streaming
 
     def parent(self, run: Run | None) -> OpenStep | None:
         """The step of the run, or what is open inside of it here."""
@@ -74,14 +69,17 @@ class Runs:
         return innermost(given, current_step())
 
 
-def _in_request() -> bool:
+def _requesting() -> Any:
+    """The id of the run in whose streamed request the running code is."""
     frame = sys._getframe(2)
     while frame is not None:
-        if frame.f_code.co_name == "request_stream" and frame.f_globals.get("__name__", "").startswith("pydantic_ai."):
-            return True
+        if frame.f_code.co_name == "request_stream":
+            context = frame.f_locals.get("run_context")
+            if context is not None:
+                return getattr(context, "run_id", None)
         frame = frame.f_back  # type: ignore[assignment]  # None at the outermost
-    return False
+    return None
 
 
 RUNS = Runs()
-add_ambient(RUNS.streaming)
+add_ambient(RUNS.streaming, on_stack=True)
