@@ -1,1 +1,1 @@
-"""smolagents: see the page in docs."""
+"""smolagents: its agents, model calls, tools and code as trees of steps."""

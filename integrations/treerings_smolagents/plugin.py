@@ -15,6 +15,7 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             package="smolagents",
             extra="smolagents",
             title="smolagents",
+            observes="its agents, models, tools and code executors are wrapped",
             module="treerings_smolagents.integration",
             expected=("agent", "llm", "tool"),
             probe_needs=("openai",),
