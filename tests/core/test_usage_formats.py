@@ -601,3 +601,22 @@ def test_invocation_metrics_are_used_when_the_model_says_nothing() -> None:
 @given(st.text(max_size=200) | st.binary(max_size=200))
 def test_no_stream_raises(source: str | bytes) -> None:
     Usage.from_stream(source)
+
+
+def test_models_of_sdks_are_read_by_their_fields_their_extras_and_their_properties() -> None:
+    pydantic = pytest.importorskip("pydantic")
+
+    class Counts(pydantic.BaseModel, extra="allow"):  # type: ignore[call-arg, name-defined, misc]  # found at run time
+        prompt_tokens: int | None = None
+
+    class Answer(pydantic.BaseModel):  # type: ignore[name-defined, misc]  # as above
+        said: Any = None
+
+        @property
+        def usage(self) -> Any:
+            return self.said
+
+    counts = Counts(prompt_tokens=3, completion_tokens=2)
+    assert Usage.from_provider(Answer(said=counts)) == Usage(input_tokens=3, output_tokens=2)
+    assert Usage.from_stream([Answer(said=counts)]) == Usage(input_tokens=3, output_tokens=2)
+    assert Usage.from_provider(Counts.model_construct()) == Usage()

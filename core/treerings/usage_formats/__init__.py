@@ -183,9 +183,9 @@ def _read(found: _Found, provider: str | None) -> Usage:
 
 def _tier_of(body: object) -> str | None:
     for holder in (body, member(body, "response"), member(body, "metadata")):
-        found = tier(member(holder, "service_tier")) or tier(member(holder, "serviceTier"))
-        if found is not None:
-            return found
+        for name in ("service_tier", "serviceTier") if holder is not None else ():
+            if (told := member(holder, name)) is not None and (found := tier(told)) is not None:
+                return found
     return None
 
 

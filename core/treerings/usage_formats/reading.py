@@ -1,9 +1,10 @@
-"""Careful reading of other people's payloads: counts, mappings, tiers, none of which may raise."""
+"""Careful reading of other people's payloads: entries, counts, mappings, tiers, none of which may raise."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["SERVICE_TIERS", "count", "first", "mapping", "member", "text", "tier", "total"]
@@ -55,11 +56,26 @@ def member(value: object, name: str) -> Any:
     if value is None or isinstance(value, (str, bytes, int, float, list, tuple)):
         return None
     try:
+        kind: Any = type(value)
+        if hasattr(kind, "__pydantic_core_schema__"):  # such a model is slow to say that it lacks an attribute
+            fields = value.__dict__
+            if name in fields:
+                return fields[name]
+            extra = getattr(value, "__pydantic_extra__", None)
+            if extra and name in extra:
+                return extra[name]
+            return getattr(value, name, None) if _declares(kind, name) else None
         if isinstance(value, Mapping):
             return value.get(name)
         return getattr(value, name, None)
     except Exception:  # a property of someone else's object
         return None
+
+
+@lru_cache(maxsize=2_000)
+def _declares(kind: type, name: str) -> bool:
+    """Whether a class has such a property."""
+    return any(name in vars(base) for base in kind.__mro__)
 
 
 def mapping(value: object) -> Mapping[str, Any]:
@@ -71,6 +87,9 @@ def mapping(value: object) -> Mapping[str, Any]:
     try:
         if isinstance(value, Mapping):
             return value
+        if hasattr(type(value), "__pydantic_core_schema__"):  # its fields are enough, and dumping them is slow
+            fields, extra = value.__dict__, getattr(value, "__pydantic_extra__", None)
+            return {**fields, **extra} if extra else fields
         for name in _DUMPS:
             method = getattr(value, name, None)
             if callable(method):
