@@ -6,6 +6,7 @@ import gc
 import gzip
 import pickle
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ pytest.importorskip("httpx")
 
 import httpx
 from treerings import Kind, Status
-from treerings.http_bodies import decoded, follow_body
+from treerings.http_bodies import BodyReader, decoded, follow_body
 from treerings.testing import Capture, capture
 from treerings.wrapping import Call
 
@@ -110,3 +111,63 @@ def test_encoded_bytes_are_decoded_as_the_response_says() -> None:
     response = httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Parts())
     assert decoded(response, gzip.compress(b"abc")) == b"abc"
     assert decoded(httpx.Response(200), b"abc") == b"abc"
+
+
+def reader(kind: str, events: list[Any], **headers: str) -> BodyReader:
+    response = httpx.Response(200, headers={"content-type": kind, **headers}, stream=Parts())
+
+    def take(event: Any) -> bool:
+        events.append(event)
+        return "text" in event
+
+    return BodyReader(response, take)
+
+
+def test_events_are_read_as_they_come_also_where_a_chunk_cuts_one() -> None:
+    events: list[Any] = []
+    body = reader("text/event-stream; charset=utf-8", events)
+    assert [body.take(chunk) for chunk in (b'data: {"a": 1}\n\nda', b'ta: {"text": "o', b'ak"}\n\n')] == [
+        False,
+        False,
+        True,
+    ]
+    assert events == [{"a": 1}, {"text": "oak"}]
+    assert (body.content(), body.done) == (None, False)
+    body.take(b"data: [DONE]\n\n")
+    assert body.done
+
+
+def test_compressed_events_are_read_at_the_end() -> None:
+    events: list[Any] = []
+    body = reader("text/event-stream", events, **{"content-encoding": "gzip"})
+    assert not body.take(gzip.compress(b'data: {"text": "oak"}\n\n'))
+    assert events == []
+    assert body.content() is None
+    assert events == [{"text": "oak"}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "content"),
+    [
+        ("application/json", b'{"a": 1}', {"a": 1}),
+        ("application/vnd.api+json", b"[1]", [1]),
+        ("text/plain", b"An oak.", "An oak."),
+        ("application/json", b'{"a": ', None),
+        ("audio/mpeg", b"abc", None),
+    ],
+)
+def test_other_bodies_are_what_they_say_at_their_end(kind: str, body: bytes, content: Any) -> None:
+    coming = reader(kind, [])
+    for place in range(len(body)):
+        coming.take(body[place : place + 1])
+    whole = BodyReader(httpx.Response(200, headers={"content-type": kind}, content=body), bool)
+    assert (coming.content(), whole.content_of_whole()) == (content, content)
+    assert (coming.size, whole.size) == (len(body), len(body))
+
+
+def test_of_a_body_that_is_too_long_only_the_size_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("treerings.http_bodies.MAX_BYTES", 4)
+    body = reader("application/json", [])
+    body.take(b"[1, ")
+    body.take(b"2]")
+    assert (body.content(), body.size, body._chunks) == (None, 6, [])
