@@ -176,6 +176,15 @@ def test_a_message_that_reports_no_usage_has_zeros(server: ModelServer, client: 
     assert server.usage_served == UsageTotal(calls=2, calls_without_usage=2)
 
 
+def test_cached_tokens_given_alone_are_within_the_counted_input(server: ModelServer, client: Anthropic) -> None:
+    server.say("Ninety.", usage={"cache_read_tokens": 7000})
+
+    usage = client.messages.create(**ASK).usage
+
+    assert (usage.input_tokens, usage.cache_read_input_tokens) == (0, 7000)
+    assert server.usage_served.input_tokens == 7000
+
+
 def test_usage_with_more_cache_than_input_is_refused(server: ModelServer, client: Anthropic) -> None:
     server.say("Ninety.", usage={"input_tokens": 5, "cache_read_tokens": 700})
 
@@ -311,6 +320,39 @@ def test_the_tool_runner_runs_its_loop_on_one_function_of_the_request() -> None:
         message = client.beta.messages.tool_runner(**ASK, tools=[measure]).until_done()
 
     assert message.content[0].text == "Counted: oak has 90 rings."  # type: ignore[union-attr]
+    assert [(turn.role, turn.text) for turn in server.requests[-1].turns] == [
+        ("user", "How old is this oak?"),
+        ("assistant", 'measure {"tree": "oak"}'),
+        ("tool", "oak has 90 rings"),
+    ]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_thread_holds_the_conversation_of_a_client_that_sends_only_what_is_new(
+    server: ModelServer, client: Anthropic, streaming: bool
+) -> None:
+    server.say("First.").say("Second.").say("Third.")
+    options: Any = {**ASK, "stream": streaming, "system": "You know trees.", "tools": [MEASURE]}
+    new: Any = {"max_tokens": 9, "model": ASK["model"], "stream": streaming}
+
+    for number, said in enumerate(["How old?", "Sure?", "Really?"]):
+        asked: Any = {"messages": [{"role": "user", "content": said}]}
+        thread = {"type": "continue", "previous_message_id": f"msg_{number:06d}"} if number else {"type": "create"}
+        answer: Any = client.messages.create(**{**(new if number else options), **asked}, extra_body={"thread": thread})
+        list(answer)
+
+    request = server.requests[-1]
+    assert request.text == "You know trees.\nHow old?\nFirst.\nSure?\nSecond.\nReally?"
+    assert (request.tools, len(request.body["messages"])) == (["measure"], 1)
+
+
+def test_a_thread_that_is_not_known_is_answered_from_what_was_sent(server: ModelServer, client: Anthropic) -> None:
+    server.say("Ninety.")
+    thread = {"type": "continue", "previous_message_id": "msg_of_another_server"}
+
+    client.messages.create(**ASK, extra_body={"thread": thread})
+
+    assert server.requests[0].text == "How old is this oak?"
 
 
 @pytest.mark.parametrize("streaming", [False, True])

@@ -86,10 +86,11 @@ def measure(request: ModelRequest, answer: Answer) -> tuple[UsageTotal, Mapping[
     reasoning = count_tokens(answer.reasoning)
     said = sum(count_tokens(text) for text in texts(request, answer))
     given: Mapping[str, Any] = answer.usage or {}
-    reasoning_tokens = given.get("reasoning_tokens", reasoning)
+    reasoning_tokens = given.get("reasoning_tokens", min(reasoning, given.get("output_tokens", reasoning)))
+    cached = given.get("cache_read_tokens", 0) + given.get("cache_write_tokens", 0)
     return (
         UsageTotal(
-            input_tokens=given.get("input_tokens", prompt),
+            input_tokens=given.get("input_tokens", max(prompt, cached)),
             output_tokens=given.get("output_tokens", said + calls + reasoning_tokens),
             cache_read_tokens=given.get("cache_read_tokens", 0),
             cache_write_tokens=given.get("cache_write_tokens", 0),

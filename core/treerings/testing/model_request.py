@@ -23,6 +23,11 @@ _ENDPOINTS = (
     "models",
     "messages",
     "messages/count_tokens",
+    "audio/transcriptions",
+    "audio/translations",
+    "audio/speech",
+    "images/generations",
+    "images/edits",
 )
 _GOOGLE = re.compile(r"/models/[^/:]+:(?P<verb>\w+)$")
 _BEDROCK = re.compile(r"/model/.+/(?P<verb>invoke|converse|invoke-with-response-stream|converse-stream)$")
@@ -65,8 +70,10 @@ class ModelRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Header names in lower case; without the ones that carry a key."""
     body: Any = None
-    """The request's JSON, or None when there was none."""
+    """The request's JSON, or None when there was none; of a form its fields, files as their names, types and sizes."""
     query: Mapping[str, str] = field(default_factory=dict)
+    held: Mapping[str, Any] | None = None
+    """The earlier part of a conversation that the server holds for the client; `body` is only what was sent."""
 
     @property
     def endpoint(self) -> str:
@@ -75,8 +82,11 @@ class ModelRequest:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The body when it is a JSON object, else an empty one."""
-        return self.body if isinstance(self.body, dict) else {}
+        """The body when it is a JSON object, else an empty one; it begins with what the server holds."""
+        sent = self.body if isinstance(self.body, dict) else {}
+        if self.held is None:
+            return sent
+        return {**self.held, **sent, "messages": [*self.held["messages"], *sent.get("messages", ())]}
 
     @property
     def model(self) -> str:
@@ -90,7 +100,7 @@ class ModelRequest:
     @property
     def stream(self) -> bool:
         """Whether a stream was asked for."""
-        return self.data.get("stream") is True or "stream" in self.endpoint
+        return self.data.get("stream") in (True, "true") or "stream" in self.endpoint
 
     @cached_property
     def turns(self) -> tuple[Turn, ...]:
@@ -143,12 +153,13 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _tool_names(tool: dict[str, Any]) -> Iterator[str]:
-    declared = list(_objects(tool.get("functionDeclarations"))) or [tool.get("function", tool)]
+    declarations = tool.get("functionDeclarations", tool.get("function_declarations"))
+    declared = list(_objects(declarations)) or [tool.get("function", tool)]
     yield from (item["name"] for item in declared if isinstance(item, dict) and isinstance(item.get("name"), str))
 
 
 def _turns(body: dict[str, Any]) -> Iterator[Turn]:
-    for key in ("instructions", "system", "systemInstruction"):
+    for key in ("instructions", "system", "systemInstruction", "system_instruction"):
         if text := text_of(body.get(key)):
             yield Turn("system", text)
     for key in ("messages", "input", "contents", "prompt", "chat_history", "message"):

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from treerings.testing.model_forms import FORM, read_form
 from treerings.testing.model_http import HttpRequest, HttpResponse, HttpServer
 from treerings.testing.model_parts import CREATED
 from treerings.testing.model_rendering import (
@@ -32,6 +33,7 @@ from treerings.testing.model_script import (
     Script,
     as_outcome,
 )
+from treerings.testing.model_threads import Threads
 from treerings.testing.model_usage import UsageTotal
 from treerings.testing.recordings import Call
 from treerings.testing.recordings_player import Player, played
@@ -63,6 +65,7 @@ class ModelServer(Script):
         self._routes: list[Route] = []
         self._players: list[Player] = []
         self._requests: deque[ModelRequest] = deque(maxlen=keep_requests)
+        self._conversations = Threads()
         self._received = 0
         self._served = UsageTotal()
         self._delay = 0.0
@@ -175,11 +178,16 @@ class ModelServer(Script):
             self._received += 1
             number = self._received
         request = ModelRequest.from_http(http.method, http.target, http.headers, None)
+        kind = http.headers.get("content-type", "")
+        is_form = kind.lower().startswith(FORM)
         try:
-            request = replace(request, body=json.loads(http.body) if http.body else None)
+            if http.body:
+                request = replace(request, body=read_form(kind, http.body) if is_form else json.loads(http.body))
         except ValueError as error:
-            response = error_response(request, 400, f"The request's body is not JSON: {error}", code="invalid_json")
+            what, code = ("a form", "invalid_form") if is_form else ("JSON", "invalid_json")
+            response = error_response(request, 400, f"The request's body is not {what}: {error}", code=code)
         else:
+            request = self._conversations.continued(request)
             with self._state_lock:
                 self._requests.append(request)
             try:
@@ -205,6 +213,7 @@ class ModelServer(Script):
             return failure_response(request, outcome, self._delay)
         answer = outcome.answer if isinstance(outcome, Drop) else outcome
         response = self._whole(*rendered(request, answer, number))
+        self._conversations.keep(request, answer, number)
         response.delay = self._delay if answer.delay is None else answer.delay
         response.part_delay = self._chunk_delay if answer.chunk_delay is None else answer.chunk_delay
         response.drop_after = outcome.after_chunks if isinstance(outcome, Drop) else None
