@@ -10,22 +10,19 @@ __all__ = ["instrument", "probe", "uninstrument"]
 
 
 def probe(base_url: str) -> None:
-    """Ask once, on a server of its own: the one at `base_url` does not speak Anthropic's language."""
-    from anthropic import Anthropic
-    from treerings.testing import ModelServer
+    """Have the scripted server at `base_url` answer one question, with a tool call where the SDK runs tools."""
+    import anthropic
 
-    answer = {
-        "id": "msg_probe",
-        "type": "message",
-        "role": "assistant",
-        "model": "claude-sonnet-4-6",
-        "content": [{"type": "text", "text": "112 rings."}],
-        "stop_reason": "end_turn",
-        "stop_sequence": None,
-        "usage": {"input_tokens": 12, "output_tokens": 5},
-    }
     question: Any = {"role": "user", "content": "How old is the oak?"}
-    with ModelServer() as server:
-        server.play([{"url": f"{server.base_url}/messages", "status": 200, "request": {}, "response": answer}])
-        with Anthropic(base_url=server.url, api_key="unused", max_retries=0) as client:
-            client.messages.create(model="claude-sonnet-4-6", max_tokens=9, messages=[question])
+    asked: dict[str, Any] = {"model": "claude-sonnet-4-6", "max_tokens": 64, "messages": [question]}
+    url = base_url.removesuffix("/v1")
+    with anthropic.Anthropic(base_url=url, api_key="unused", max_retries=0) as client:
+        if hasattr(anthropic, "beta_tool"):
+            client.beta.messages.tool_runner(**asked, tools=[anthropic.beta_tool(ring_count)]).until_done()
+        else:
+            client.messages.create(**asked)
+
+
+def ring_count(tree: str) -> str:
+    """Count the rings of a tree."""
+    return f"{tree}: 112"

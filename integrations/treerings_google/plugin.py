@@ -18,6 +18,6 @@ def register_integrations(register: Callable[[Integration], None]) -> None:
             title="Google Gen AI SDK",
             observes="its clients' methods are wrapped",
             module="treerings_google.integration",
-            expected=("llm",),
+            expected=("agent", "llm", "tool"),
         )
     )

@@ -69,6 +69,9 @@ def probe(integration: Integration) -> Finding:
     )
 
 
+_SCHEMAS = ("parameters", "input_schema", "parametersJsonSchema", "parameters_json_schema")
+
+
 def _answer(request: ModelRequest) -> Answer:
     """Call the first tool once, then answer."""
     tools = request.data.get("tools") or []
@@ -76,7 +79,7 @@ def _answer(request: ModelRequest) -> Answer:
         return Answer("112 rings.")
     declared = tools[0]
     function: dict[str, Any] = declared.get("function") or (declared.get("functionDeclarations") or [declared])[0]
-    schema = function.get("parameters") or function.get("input_schema") or {}
+    schema = next((function[name] for name in _SCHEMAS if function.get(name)), {})
     return Answer(tool_calls=[ToolCall(function["name"], {name: _value(of) for name, of in _needed(schema)})])
 
 

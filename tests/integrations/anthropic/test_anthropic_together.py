@@ -128,9 +128,16 @@ def test_a_guard_stops_the_call_before_it_is_made(server: ModelServer, client: A
     assert guarded.outline() == "llm messages cancelled"
 
 
-def test_the_probe_is_recorded(captured: Capture) -> None:
+def test_the_probe_is_recorded(server: ModelServer, captured: Capture) -> None:
     from treerings_anthropic.integration import probe
 
-    probe("http://127.0.0.1:9/v1")
+    pytest.importorskip("anthropic.lib.tools")
+    server.call_tool("ring_count", {"tree": "oak"}).say("112 rings.", usage={"output_tokens": 5})
+    probe(server.base_url)
 
-    assert captured.outline(show=("output_tokens",)) == "llm messages output_tokens=5"
+    assert captured.outline() == """\
+agent tool_runner
+  llm messages
+  tool ring_count
+  llm messages"""
+    assert captured.workflow.totals.total_tokens == server.usage_served.total_tokens

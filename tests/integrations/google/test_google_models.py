@@ -291,9 +291,15 @@ def test_a_single_client_is_recorded(server: ModelServer, client: Client, run: C
     assert len(captured.steps) == 3
 
 
-def test_the_probe_is_recorded(captured: Capture) -> None:
+def test_the_probe_is_recorded(server: ModelServer, captured: Capture) -> None:
     from treerings_google.integration import probe
 
-    probe("http://127.0.0.1:9/v1")
+    server.call_tool("ring_count", {"tree": "oak"}).say("112 rings.", usage={"output_tokens": 5})
+    probe(server.base_url)
 
-    assert captured.outline(show=("output_tokens",)) == "llm generate_content output_tokens=5"
+    assert captured.outline() == """\
+agent send_message
+  llm generate_content
+  tool ring_count
+  llm generate_content"""
+    assert captured.workflow.totals.total_tokens == server.usage_served.total_tokens
