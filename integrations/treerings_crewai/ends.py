@@ -137,11 +137,11 @@ def _llm(recorder: Recorder, source: Any, event: Any) -> End:
     if event.type == "llm_call_failed":
         return _failed(end, event.error)
     end.output = recorder.snapshot(event.response)
-    end.usage = usage_of(event.usage)
-    if event.finish_reason:
-        end.attributes["finish_reason"] = event.finish_reason
-    if event.response_id:
-        end.attributes["response_id"] = event.response_id
+    end.usage = usage_of(getattr(event, "usage", None))  # these three came with later versions of CrewAI
+    for fact in ("finish_reason", "response_id"):
+        said = getattr(event, fact, None)
+        if said:
+            end.attributes[fact] = said
     end.asked = _asked(event.response)
     return end
 

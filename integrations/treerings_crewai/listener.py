@@ -16,7 +16,7 @@ from typing import Any
 
 import crewai.events.types
 from crewai.events.base_events import BaseEvent
-from crewai.events.event_bus import crewai_event_bus, is_replaying
+from crewai.events.event_bus import crewai_event_bus
 from crewai.events.event_context import (
     SCOPE_ENDING_EVENTS,
     SCOPE_STARTING_EVENTS,
@@ -39,6 +39,14 @@ except ImportError:  # before executions had ids: everything goes by the ids of 
 
     def get_execution_uuid() -> str | None:
         return None
+
+
+try:
+    from crewai.events.event_bus import is_replaying
+except ImportError:  # before runs were resumed by telling their events again
+
+    def is_replaying() -> bool:
+        return False
 
 
 __all__ = ["ASSEMBLER", "ambient", "drain", "listen", "stop_listening"]
@@ -271,7 +279,7 @@ def catch_up(seconds: float = 0.05) -> bool:
     bus = crewai_event_bus
     if threading.current_thread().name.startswith("CrewAI"):  # one of the handlers that would be waited for
         return False
-    if not bus._has_pending_events or bus._shutting_down:
+    if not getattr(bus, "_has_pending_events", True) or bus._shutting_down:  # older versions do not keep count
         return True
     try:
         done = contextvars.Context().run(bus.emit, None, TreeringsFlushEvent())
