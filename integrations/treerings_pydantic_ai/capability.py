@@ -31,7 +31,7 @@ class Treerings(AbstractCapability[Any]):
     """Records the runs of an agent, `Agent(model, capabilities=[Treerings()])`, or one run, `agent.run(..., capabilities=)`."""
 
     async def wrap_run(self, ctx: Any, *, handler: Any) -> Any:
-        run = None if ctx.realtime else _started(self, ctx)
+        run = None if getattr(ctx, "realtime", None) else _started(self, ctx)
         if run is None:
             return await handler()
         with _recording(run, run.step) as told:

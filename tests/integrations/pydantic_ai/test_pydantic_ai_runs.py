@@ -323,3 +323,14 @@ def test_metadata_names_the_session(captured: Capture, server: ModelServer, agen
     agent().run_sync("How old?", metadata={"session_id": "s-41"})
 
     assert {step.session_id for step in captured.steps} == {"s-41"}
+
+
+def test_a_version_that_knows_no_realtime_sessions(
+    captured: Capture, server: ModelServer, agent: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(RunContext, "realtime", raising=False)
+    server.say("112 years")
+
+    agent().run_sync("How old is the oak?")
+
+    assert captured.outline() == "agent forester\n  llm OpenAIChatModel"
