@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from treerings import Usage
+from treerings.usage_formats.reading import mapping, member
 
-__all__ = ["Answer", "of"]
+__all__ = ["Answer"]
 
 MAX_CHARS = 262_144
 """Characters of one streamed answer that are kept."""
@@ -16,13 +17,6 @@ MAX_BLOCKS = 1_000
 MAX_REPORTS = 20
 
 _TEXTS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
-
-
-def of(value: Any, name: str) -> Any:
-    """An entry of an SDK object or of a dictionary; None where there is none."""
-    if isinstance(value, dict):
-        return value.get(name)
-    return getattr(value, name, None)
 
 
 class Answer:
@@ -45,35 +39,35 @@ class Answer:
     def take_message(self, message: Any) -> None:
         """A whole message."""
         self._begin(message)
-        content = of(message, "content")
+        content = member(message, "content")
         if isinstance(content, list):
             for index, block in enumerate(content[:MAX_BLOCKS]):
                 self._blocks[index] = self._copied(block)
-        elif isinstance(text := of(message, "completion"), str):  # the text completions of before the messages
+        elif isinstance(text := member(message, "completion"), str):  # the text completions of before the messages
             self._blocks[0] = {"type": "text", "text": text}
         self._stopped(message)
         self.whole = True
 
     def take_event(self, event: Any) -> bool:
         """An event of a stream; gives whether it carried output."""
-        kind = of(event, "type")
+        kind = member(event, "type")
         if kind == "content_block_delta":
-            return self._grow(of(event, "index"), of(event, "delta"))
+            return self._grow(member(event, "index"), member(event, "delta"))
         if kind == "content_block_start":
-            index = of(event, "index")
+            index = member(event, "index")
             if len(self._blocks) < MAX_BLOCKS and isinstance(index, int):
-                self._blocks[index] = self._copied(of(event, "content_block"))
+                self._blocks[index] = self._copied(member(event, "content_block"))
         elif kind == "message_start":
-            self._begin(of(event, "message"))
+            self._begin(member(event, "message"))
         elif kind == "message_delta":
             self._report(event)
-            self._stopped(of(event, "delta"))
+            self._stopped(member(event, "delta"))
             self.whole = True
         elif kind == "completion":
-            self.model = of(event, "model") or self.model
+            self.model = member(event, "model") or self.model
             self._stopped(event)
             self.whole = self.whole or self.finish_reason is not None
-            return self._grow(0, {"type": "text_delta", "text": of(event, "completion")})
+            return self._grow(0, {"type": "text_delta", "text": member(event, "completion")})
         return False
 
     def usage(self) -> Usage:
@@ -119,27 +113,26 @@ class Answer:
         ]
 
     def _begin(self, message: Any) -> None:
-        self.id = of(message, "id") or self.id
-        self.model = of(message, "model") or self.model
+        self.id = member(message, "id") or self.id
+        self.model = member(message, "model") or self.model
         self._report(message)
 
     def _stopped(self, holder: Any) -> None:
-        self.finish_reason = of(holder, "stop_reason") or self.finish_reason
+        self.finish_reason = member(holder, "stop_reason") or self.finish_reason
 
     def _report(self, holder: Any) -> None:
-        usage = of(holder, "usage")
+        usage = member(holder, "usage")
         if usage is not None:
-            self._reports.append({"usage": self._copy(usage)})
+            self._reports.append({"usage": dict(mapping(usage))})
             if len(self._reports) > MAX_REPORTS:
                 del self._reports[1]  # they are cumulative: the first has the input, the last the rest
 
     def _copied(self, block: Any) -> dict[str, Any]:
-        copied = self._copy(block)
-        return {key: item for key, item in copied.items() if item is not None} if isinstance(copied, dict) else {}
+        return self._copy({key: item for key, item in mapping(block).items() if item is not None})  # type: ignore[no-any-return]  # of a dict it is one
 
     def _grow(self, index: Any, delta: Any) -> bool:
-        name = _TEXTS.get(of(delta, "type"))
-        text = None if name is None else of(delta, name)
+        name = _TEXTS.get(member(delta, "type"))
+        text = None if name is None else member(delta, name)
         if name is None or not isinstance(text, str) or not isinstance(index, int):
             return False
         block = self._blocks.get(index)

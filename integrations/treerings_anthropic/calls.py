@@ -18,9 +18,10 @@ from treerings.own_steps import status_of
 from treerings.recorder import Recorder
 from treerings.snapshot import Budget, snapshot
 from treerings.streams import follow_inside
+from treerings.usage_formats.reading import member
 from treerings.wrapping import Call
 
-from .answers import Answer, of
+from .answers import Answer
 
 __all__ = ["SOURCE", "SdkCall", "asked_by", "prompt_of", "start"]
 
@@ -29,9 +30,20 @@ logger = logging.getLogger("treerings")
 SOURCE = "anthropic"
 PATHS = {"/v1/messages": "messages", "/v1/complete": "completions"}
 """What is a model call; counting tokens is free, and a batch answers another day."""
-REQUEST = (
-    *("max_tokens", "max_tokens_to_sample", "temperature", "top_p", "top_k", "stop_sequences", "stream", "thinking"),
-    *("tool_choice", "service_tier", "speed", "output_config", "container", "inference_geo", "effort"),
+REQUEST = frozenset(
+    (
+        *(
+            "max_tokens",
+            "max_tokens_to_sample",
+            "temperature",
+            "top_p",
+            "top_k",
+            "stop_sequences",
+            "stream",
+            "thinking",
+        ),
+        *("tool_choice", "service_tier", "speed", "output_config", "container", "inference_geo", "effort"),
+    )
 )
 _CLOUDS = {"Bedrock": "bedrock", "Vertex": "google-vertex", "Foundry": "azure"}
 MAX_ASKED = 1_000
@@ -58,14 +70,14 @@ class SdkCall(Call):
         """Whether the model asked for has a name of Bedrock's, which is what it is priced by."""
 
     def finish(self, result: Any) -> Any:
-        response = of(result, "http_response")
-        if response is not None or _is_http(result):
+        if member(result, "type") in ("message", "completion"):
+            self._finish_whole(result)
+        elif (response := member(result, "http_response")) is not None or _is_http(result):
             self._finish_body(result if response is None else response)
         elif (followed := follow_inside(result, "_iterator", self)) is not None:
-            tell_when_left(of(result, "response"), followed)
+            tell_when_left(member(result, "response"), followed)
         else:
-            self.answer.take_message(result)
-            self.close(Status.OK, None, None)
+            self._finish_whole(result)
         return result
 
     def fail(self, error: BaseException) -> None:
@@ -85,6 +97,10 @@ class SdkCall(Call):
             return parser(message)
 
         return parse_seen
+
+    def _finish_whole(self, message: Any) -> None:
+        self.answer.take_message(message)
+        self.close(Status.OK, None, None)
 
     def _finish_body(self, response: Any) -> None:
         """The program reads the answer itself: what has been read is here, the rest is looked at on its way."""
@@ -126,7 +142,7 @@ class SdkCall(Call):
             self.answer.take_message(content)
 
     def _take_json(self, event: Any) -> bool:
-        packed = of(event, "bytes")  # a frame of Bedrock's
+        packed = member(event, "bytes")  # a frame of Bedrock's
         return self.answer.take_event(_json(base64.b64decode(packed)) if isinstance(packed, str) else event)
 
 
@@ -151,7 +167,7 @@ def start(client: Any, options: Any) -> SdkCall | None:
     )
     if call is not None:
         call._dressed = provider == "bedrock"
-        if callable(parser := of(options, "post_parser")):
+        if callable(parser := member(options, "post_parser")):
             options.post_parser = call.see_before(parser)
     return call
 
@@ -186,10 +202,10 @@ def prompt_of(messages: Any, system: Any = None) -> list[Any]:
 
 
 def _attributes(path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
-    request = {name: snapshot(value) for name in REQUEST if _is_given(value := body.get(name))}
+    request = {name: snapshot(value) for name, value in body.items() if name in REQUEST and _is_given(value)}
     tools = body.get("tools")
     if isinstance(tools, list | tuple) and tools:
-        request["tools"] = [str(of(tool, "name") or of(tool, "type") or "?") for tool in tools[:100]]
+        request["tools"] = [str(member(tool, "name") or member(tool, "type") or "?") for tool in tools[:100]]
     attributes: dict[str, Any] = {"request": request} if request else {}
     if path == "completions":
         attributes["call_type"] = "completion"
@@ -200,8 +216,8 @@ def _attributes(path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _shows_image(messages: Any) -> bool:
     for message in messages if isinstance(messages, list | tuple) else ():
-        content = of(message, "content")
-        if isinstance(content, list | tuple) and any(of(part, "type") == "image" for part in content):
+        content = member(message, "content")
+        if isinstance(content, list | tuple) and any(member(part, "type") == "image" for part in content):
             return True
     return False
 

@@ -8,9 +8,10 @@ from typing import Any
 from treerings import Kind, Status
 from treerings.context import OpenStep, enter, leave
 from treerings.recorder import Recorder
+from treerings.usage_formats.reading import member
 from treerings.wrapping import Call
 
-from .answers import Answer, of
+from .answers import Answer
 from .calls import SOURCE, asked_by, prompt_of
 
 __all__ = ["RunnerCall", "ToolCall", "ToolError", "start_loop", "start_tool"]
@@ -33,9 +34,9 @@ class RunnerCall(Call):
         self._output: Any = None
 
     def take(self, item: Any) -> bool:
-        reason = of(item, "stop_reason")
+        reason = member(item, "stop_reason")
         self.complete = reason is not None and reason != "tool_use"
-        if isinstance(of(item, "content"), list):
+        if isinstance(member(item, "content"), list):
             answer = Answer(self.recorder.snapshot)
             answer.take_message(item)
             self._output = answer.output()
@@ -51,8 +52,8 @@ class ToolCall(Call):
     __slots__ = ()
 
     def finish(self, result: Any) -> Any:
-        output = self.recorder.snapshot(of(result, "content"))
-        if of(result, "is_error") is True:
+        output = self.recorder.snapshot(member(result, "content"))
+        if member(result, "is_error") is True:
             error = ToolError(output if isinstance(output, str) else _text(output))
             self.end(status=Status.ERROR, error=error, output=output)
         else:
@@ -84,7 +85,7 @@ def start_tool(runner: Any, block: Any) -> ToolCall | None:
 def start_loop(runner: Any) -> RunnerCall | None:
     """A call for the runner's loop. The loop is made with the runner, and starts when it is first read."""
     call = RunnerCall.start(
-        Kind.AGENT, "tool_runner", source=SOURCE, input=prompt_of(of(of(runner, "_params"), "messages"))
+        Kind.AGENT, "tool_runner", source=SOURCE, input=prompt_of(member(member(runner, "_params"), "messages"))
     )
     if call is not None:
         _steps[runner] = call.step
@@ -92,5 +93,5 @@ def start_loop(runner: Any) -> RunnerCall | None:
 
 
 def _text(content: Any) -> str:
-    parts = [of(part, "text") for part in content] if isinstance(content, list) else []
+    parts = [member(part, "text") for part in content] if isinstance(content, list) else []
     return " ".join(part for part in parts if isinstance(part, str))

@@ -10,6 +10,7 @@ from treerings.http_bodies import tell_when_left
 from treerings.recorder import Recorder
 from treerings.snapshot import snapshot
 from treerings.streams import follow_inside
+from treerings.usage_formats.reading import member
 from treerings.wrapping import Call
 
 __all__ = ["MODULE", "InteractionCall", "start_interaction"]
@@ -44,8 +45,8 @@ class InteractionCall(Call):
     def finish(self, result: Any) -> Any:
         followed = follow_inside(result, "generator", self)
         if followed is not None:
-            tell_when_left(_of(result, "response"), followed)
-        elif _of(result, "status") is not None:
+            tell_when_left(member(result, "response"), followed)
+        elif member(result, "status") is not None:
             self._interaction = _facts(result)
             self.close(Status.OK, None, None)
         else:  # a raw response: the program reads it itself
@@ -53,12 +54,12 @@ class InteractionCall(Call):
         return result
 
     def take(self, item: Any) -> bool:
-        if (found := _of(item, "interaction")) is not None:
+        if (found := member(item, "interaction")) is not None:
             self._interaction = {**(self._interaction or {}), **_facts(found)}
-            self.complete = _of(item, "event_type") == "interaction.completed"
-        delta = _of(item, "delta")
-        text = _of(delta, "text")
-        if isinstance(text, str) and _of(delta, "type") == "text":
+            self.complete = member(item, "event_type") == "interaction.completed"
+        delta = member(item, "delta")
+        text = member(delta, "text")
+        if isinstance(text, str) and member(delta, "type") == "text":
             self._texts.append(text[: self._chars])
             self._chars -= len(self._texts[-1])
         return delta is not None
@@ -83,8 +84,10 @@ class InteractionCall(Call):
 def start_interaction(kwargs: dict[str, Any]) -> InteractionCall | None:
     """A call for `create(**body)`, or for `create(request=...)`."""
     body = kwargs
-    if (request := kwargs.get("request")) is not None and _of(request, "body") is not None:
-        body = vars(_of(request, "body")) if not isinstance(_of(request, "body"), dict) else _of(request, "body")
+    if (request := kwargs.get("request")) is not None and member(request, "body") is not None:
+        body = (
+            vars(member(request, "body")) if not isinstance(member(request, "body"), dict) else member(request, "body")
+        )
     given = body.get("input")
     messages = given if isinstance(given, list) else [{"role": "user", "content": given}]
     if isinstance(system := body.get("system_instruction"), str):
@@ -92,7 +95,7 @@ def start_interaction(kwargs: dict[str, Any]) -> InteractionCall | None:
     request_of = {name: snapshot(body[name]) for name in _PARAMETERS if _is_given(body.get(name))}
     tools = body.get("tools")
     if isinstance(tools, list) and tools:
-        request_of["tools"] = [str(_of(tool, "name") or _of(tool, "type") or "?") for tool in tools[:100]]
+        request_of["tools"] = [str(member(tool, "name") or member(tool, "type") or "?") for tool in tools[:100]]
     model = body.get("model") or body.get("agent")
     return InteractionCall.start(
         Kind.LLM,
@@ -109,15 +112,15 @@ def _facts(interaction: Any) -> dict[str, Any]:
     texts: list[str] = []
     thoughts: list[str] = []
     calls: list[Any] = []
-    for step in _of(interaction, "steps") or ():
-        kind = _of(step, "type")
+    for step in member(interaction, "steps") or ():
+        kind = member(step, "type")
         if kind == "function_call":
-            calls.append({"id": _of(step, "id"), "name": _of(step, "name"), "args": _of(step, "arguments")})
-        for part in _of(step, "content" if kind == "model_output" else "summary") or ():
-            if isinstance(text := _of(part, "text"), str):
+            calls.append({"id": member(step, "id"), "name": member(step, "name"), "args": member(step, "arguments")})
+        for part in member(step, "content" if kind == "model_output" else "summary") or ():
+            if isinstance(text := member(part, "text"), str):
                 (texts if kind == "model_output" else thoughts).append(text)
     facts: dict[str, Any] = {
-        name: value for name in ("id", "model", "status") if isinstance(value := _of(interaction, name), str)
+        name: value for name in ("id", "model", "status") if isinstance(value := member(interaction, name), str)
     }
     if texts or calls:
         message: dict[str, Any] = {"role": "assistant", "content": "".join(texts)}
@@ -126,7 +129,7 @@ def _facts(interaction: Any) -> dict[str, Any]:
         if calls:
             message["tool_calls"] = calls
         facts["output"] = snapshot(message)
-    if (usage := _of(interaction, "usage")) is not None:
+    if (usage := member(interaction, "usage")) is not None:
         facts["usage"] = _usage(usage)
     return {name: value for name, value in facts.items() if value}
 
@@ -134,20 +137,16 @@ def _facts(interaction: Any) -> dict[str, Any]:
 def _usage(said: Any) -> Usage:
     """Thoughts and what tools put into the prompt are counted apart, unless the total says otherwise."""
     names = ("total_input_tokens", "total_output_tokens", "total_thought_tokens", "total_tool_use_tokens")
-    given, answered, thought, tools = (_of(said, name) for name in names)
-    total = _of(said, "total_tokens")
+    given, answered, thought, tools = (member(said, name) for name in names)
+    total = member(said, "total_tokens")
     apart = total is None or given is None or answered is None or total > given + answered
     return Usage(
         input_tokens=None if given is None else given + ((tools or 0) if apart else 0),
         output_tokens=None if answered is None else answered + ((thought or 0) if apart else 0),
         reasoning_tokens=thought,
-        cache_read_tokens=_of(said, "total_cached_tokens"),
+        cache_read_tokens=member(said, "total_cached_tokens"),
         tool_prompt_tokens=tools,
     )
-
-
-def _of(value: Any, name: str) -> Any:
-    return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
 
 
 def _is_given(value: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from treerings import Kind, Recorder, Status
 from treerings.context import OpenStep
 from treerings.usage import Usage
+from treerings.usage_formats.reading import member
 
 from . import payloads
 from .outcome import status_of
@@ -59,10 +60,7 @@ def settings_of(instance: Any) -> dict[str, Any]:
     """The sampling parameters that a model was made with."""
     found = {}
     for name in _REQUEST_OF_INSTANCE:
-        try:
-            value = getattr(instance, name, None)
-        except Exception:  # a property of the user's class
-            continue
+        value = member(instance, name)
         if type(value) in (int, float, str):
             found[name] = value
     return found
@@ -109,7 +107,7 @@ def said(recorder: Recorder, call: ModelCall, response: Any) -> None:
     """A chunk came."""
     call.last = response
     raw = getattr(response, "raw", None)
-    if _get(raw, "usage"):
+    if member(raw, "usage"):
         call.reported = raw
     call.reason = _finish_reason(raw) or call.reason
     if not call.spoken and getattr(response, "delta", None):
@@ -134,11 +132,11 @@ def end_call(
     raw = getattr(answer, "raw", None)
     usage = _usage(call, answer)
     attributes = {}
-    if isinstance(response_id := _get(raw, "id"), str):
+    if isinstance(response_id := member(raw, "id"), str):
         attributes["response_id"] = response_id
     if (reason := _finish_reason(raw) or call.reason) is not None:
         attributes["finish_reason"] = reason
-    model = _get(raw, "model")
+    model = member(raw, "model")
     recorder.end(
         call.step,
         status=status or status_of(error),
@@ -174,20 +172,12 @@ def _counts(extra: Any) -> dict[str, Any] | None:
 
 
 def _finish_reason(raw: Any) -> str | None:
-    choices = _get(raw, "choices")
+    if raw is None:
+        return None
+    choices = member(raw, "choices")
     first = choices[0] if isinstance(choices, list | tuple) and choices else raw
     for name in ("finish_reason", "stop_reason", "done_reason"):
-        reason = _get(first, name)
+        reason = member(first, name)
         if reason:
             return str(getattr(reason, "value", reason))
     return None
-
-
-def _get(value: Any, name: str) -> Any:
-    """An entry of a dictionary or an attribute of a provider's object."""
-    if isinstance(value, dict):
-        return value.get(name)
-    try:
-        return getattr(value, name, None)
-    except Exception:  # a property
-        return None

@@ -17,6 +17,7 @@ from llama_index.core.chat_engine.types import AgentChatResponse, StreamingAgent
 from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 from llama_index.core.tools.types import ToolOutput
 from treerings.snapshot import Budget, snapshot
+from treerings.usage_formats.reading import member
 from workflows.events import Event, StartEvent, StopEvent
 
 __all__ = ["event", "message", "messages", "nodes", "plain", "stream_of", "take", "text_of"]
@@ -130,14 +131,10 @@ def _tool_call(block: Any) -> dict[str, Any]:
 
 def _told_call(call: Any) -> Any:
     """A provider's own tool call, an object or a dictionary."""
-    function = _entry(call, "function")
+    function = member(call, "function")
     if function is None:
         return call
-    return {"id": _entry(call, "id"), "name": _entry(function, "name"), "args": _entry(function, "arguments")}
-
-
-def _entry(value: Any, name: str) -> Any:
-    return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+    return {"id": member(call, "id"), "name": member(function, "name"), "args": member(function, "arguments")}
 
 
 def _scored(item: NodeWithScore) -> dict[str, Any]:

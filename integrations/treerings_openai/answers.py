@@ -9,6 +9,7 @@ from typing import Any
 
 from treerings import Usage
 from treerings.snapshot import Budget, snapshot
+from treerings.usage_formats.reading import member
 
 __all__ = [
     "AnswerFailed",
@@ -18,7 +19,6 @@ __all__ = [
     "failure",
     "images",
     "moderation",
-    "of",
     "response",
     "speech",
     "transcription",
@@ -44,32 +44,15 @@ class Facts:
     error: AnswerFailed | None = None
 
 
-def of(value: Any, name: str) -> Any:
-    """An entry of a JSON object, or a field of the SDK's object.
-
-    Its fields and what else came are looked up themselves: asking a model for an attribute that it lacks is slow.
-    """
-    if type(value) is dict:
-        return value.get(name)
-    try:
-        fields = value.__dict__
-    except AttributeError:  # None, texts, numbers
-        return None
-    if name in fields:
-        return fields[name]
-    extra = getattr(value, "__pydantic_extra__", None)
-    return extra.get(name) if extra else None
-
-
 def choices(body: Any, provider: str | None = None) -> Facts:
     """A chat completion, or a text completion."""
     facts = _common(body, provider)
     budget = Budget()
     found = []
-    for choice in of(body, "choices") or ():
-        said = of(choice, "message")
-        found.append(message(said, budget) if said is not None else snapshot(of(choice, "text"), budget=budget))
-        if (reason := of(choice, "finish_reason")) and "finish_reason" not in facts.attributes:
+    for choice in member(body, "choices") or ():
+        said = member(choice, "message")
+        found.append(message(said, budget) if said is not None else snapshot(member(choice, "text"), budget=budget))
+        if (reason := member(choice, "finish_reason")) and "finish_reason" not in facts.attributes:
             facts.attributes["finish_reason"] = reason
     facts.output = found[0] if len(found) == 1 else found or None
     return facts
@@ -77,29 +60,29 @@ def choices(body: Any, provider: str | None = None) -> Facts:
 
 def message(said: Any, budget: Budget) -> dict[str, Any]:
     """A message of the assistant: role and content, and what else it has."""
-    taken: dict[str, Any] = {"role": of(said, "role") or "assistant", "content": of(said, "content")}
-    calls = of(said, "tool_calls")
+    taken: dict[str, Any] = {"role": member(said, "role") or "assistant", "content": member(said, "content")}
+    calls = member(said, "tool_calls")
     if calls:
         taken["tool_calls"] = [_tool_call(call) for call in calls]
-    elif (call := of(said, "function_call")) is not None:
-        taken["tool_calls"] = [{"id": None, "name": of(call, "name"), "args": _args(of(call, "arguments"))}]
+    elif (call := member(said, "function_call")) is not None:
+        taken["tool_calls"] = [{"id": None, "name": member(call, "name"), "args": _args(member(call, "arguments"))}]
     for name, key in (("refusal", "refusal"), ("reasoning", "reasoning_content"), ("reasoning", "reasoning")):
-        if value := of(said, key):
+        if value := member(said, key):
             taken.setdefault(name, value)
-    if (audio := of(said, "audio")) is not None:
-        taken["audio"] = {"id": of(audio, "id"), "transcript": of(audio, "transcript")}
-    if annotations := of(said, "annotations"):
+    if (audio := member(said, "audio")) is not None:
+        taken["audio"] = {"id": member(audio, "id"), "transcript": member(audio, "transcript")}
+    if annotations := member(said, "annotations"):
         taken["annotations"] = annotations
     return snapshot(taken, budget=budget)  # type: ignore[no-any-return]  # of a dict it is one
 
 
 def _tool_call(call: Any) -> dict[str, Any]:
-    function = of(call, "function") or of(call, "custom")
-    arguments = of(function, "arguments")
+    function = member(call, "function") or member(call, "custom")
+    arguments = member(function, "arguments")
     return {
-        "id": of(call, "id"),
-        "name": of(function, "name"),
-        "args": _args(of(function, "input") if arguments is None else arguments),
+        "id": member(call, "id"),
+        "name": member(function, "name"),
+        "args": _args(member(function, "input") if arguments is None else arguments),
     }
 
 
@@ -120,21 +103,21 @@ def response(body: Any, provider: str | None = None) -> Facts:
     thoughts: list[str] = []
     calls: list[Any] = []
     others: list[Any] = []
-    output = of(body, "output") or ()
+    output = member(body, "output") or ()
     for item in output:
-        kind = of(item, "type")
+        kind = member(item, "type")
         if kind == "message":
-            for part in of(item, "content") or ():
-                if of(part, "type") == "refusal":
-                    said["refusal"] = of(part, "refusal")
-                elif isinstance(found := of(part, "text"), str):
+            for part in member(item, "content") or ():
+                if member(part, "type") == "refusal":
+                    said["refusal"] = member(part, "refusal")
+                elif isinstance(found := member(part, "text"), str):
                     texts.append(found)
         elif kind in ("function_call", "custom_tool_call"):
-            arguments = of(item, "input") if kind == "custom_tool_call" else of(item, "arguments")
-            calls.append({"id": of(item, "call_id"), "name": of(item, "name"), "args": _args(arguments)})
+            arguments = member(item, "input") if kind == "custom_tool_call" else member(item, "arguments")
+            calls.append({"id": member(item, "call_id"), "name": member(item, "name"), "args": _args(arguments)})
         elif kind == "reasoning":
-            parts = of(item, "summary") or of(item, "content") or ()
-            thoughts.extend(found for part in parts if isinstance(found := of(part, "text"), str))
+            parts = member(item, "summary") or member(item, "content") or ()
+            thoughts.extend(found for part in parts if isinstance(found := member(part, "text"), str))
         else:
             others.append(_without_blobs(item))
     if texts:
@@ -149,13 +132,13 @@ def response(body: Any, provider: str | None = None) -> Facts:
 
 
 def _status(facts: Facts, body: Any) -> None:
-    status = of(body, "status")
-    reason = of(of(body, "incomplete_details"), "reason")
+    status = member(body, "status")
+    reason = member(member(body, "incomplete_details"), "reason")
     if reason or isinstance(status, str):
         facts.attributes["finish_reason"] = reason or status
     if status == "failed":
-        error = of(body, "error")
-        facts.error = failure(of(error, "code"), of(error, "message"))
+        error = member(body, "error")
+        facts.error = failure(member(error, "code"), member(error, "message"))
 
 
 def failure(code: Any, text: Any) -> AnswerFailed:
@@ -165,10 +148,10 @@ def failure(code: Any, text: Any) -> AnswerFailed:
 
 def _without_blobs(item: Any) -> Any:
     """A generated image is its size."""
-    if of(item, "type") == "image_generation_call" and isinstance(result := of(item, "result"), str):
+    if member(item, "type") == "image_generation_call" and isinstance(result := member(item, "result"), str):
         return {
             "type": "image_generation_call",
-            "status": of(item, "status"),
+            "status": member(item, "status"),
             "result": f"<base64 {len(result)} characters>",
         }
     return item
@@ -177,8 +160,8 @@ def _without_blobs(item: Any) -> Any:
 def embeddings(body: Any, provider: str | None = None) -> Facts:
     """How many vectors of how many dimensions."""
     facts = _common(body, provider)
-    data = of(body, "data") or ()
-    vector = of(data[0], "embedding") if data else None
+    data = member(body, "data") or ()
+    vector = member(data[0], "embedding") if data else None
     dimensions = None if vector is None else len(vector)
     if isinstance(vector, str):  # base64 of 4 bytes each
         dimensions = (len(vector) * 3 // 4 - vector.count("=", -2)) // 4
@@ -190,16 +173,16 @@ def images(body: Any, provider: str | None = None) -> Facts:
     """The images' sizes and formats; their addresses, without what signs them."""
     facts = _common(body, provider)
     found = []
-    for image in of(body, "data") or ():
-        encoded, url = of(image, "b64_json"), of(image, "url")
+    for image in member(body, "data") or ():
+        encoded, url = member(image, "b64_json"), member(image, "url")
         about = {
             "bytes": len(encoded) * 3 // 4 if isinstance(encoded, str) else None,
             "url": url.partition("?")[0] if isinstance(url, str) else None,
-            "revised_prompt": of(image, "revised_prompt"),
+            "revised_prompt": member(image, "revised_prompt"),
         }
         found.append({name: value for name, value in about.items() if value is not None})
     facts.output = snapshot({"images": found}) if found else None
-    made = {name: of(body, name) for name in ("size", "quality", "output_format", "background")}
+    made = {name: member(body, name) for name in ("size", "quality", "output_format", "background")}
     facts.attributes["image"] = {"n": len(found), **{name: value for name, value in made.items() if value}}
     return facts
 
@@ -209,13 +192,13 @@ def transcription(body: Any, provider: str | None = None) -> Facts:
     if isinstance(body, str):  # the formats text, srt and vtt
         return Facts(output=snapshot(body))
     facts = _common(body, provider)
-    facts.output = snapshot(of(body, "text"))
-    duration = of(body, "duration")
+    facts.output = snapshot(member(body, "text"))
+    duration = member(body, "duration")
     try:
         seconds = round(float(duration), 3) if duration is not None else None
     except (TypeError, ValueError):
         seconds = None
-    about = {"seconds": seconds, "language": of(body, "language")}
+    about = {"seconds": seconds, "language": member(body, "language")}
     facts.attributes["audio"] = {name: value for name, value in about.items() if value is not None}
     if seconds is not None and (facts.usage is None or not facts.usage.as_dict()):
         facts.usage = Usage.from_provider({"seconds": seconds})  # whisper-1 is billed by it
@@ -231,18 +214,18 @@ def moderation(body: Any, provider: str | None = None) -> Facts:
     """What was flagged, and for what."""
     facts = _common(body, provider)
     results = []
-    for result in of(body, "results") or ():
-        categories = of(result, "categories")
+    for result in member(body, "results") or ():
+        categories = member(result, "categories")
         named = categories if isinstance(categories, Mapping) else getattr(categories, "__dict__", {})
         results.append(
-            {"flagged": of(result, "flagged"), "categories": [name for name, hit in named.items() if hit is True]}
+            {"flagged": member(result, "flagged"), "categories": [name for name, hit in named.items() if hit is True]}
         )
     facts.output = snapshot(results[0] if len(results) == 1 else results)
     return facts
 
 
 def _common(body: Any, provider: str | None) -> Facts:
-    model, response_id = of(body, "model"), of(body, "id")
+    model, response_id = member(body, "model"), member(body, "id")
     return Facts(
         usage=Usage.from_provider(body, provider),
         model=model if isinstance(model, str) and model else None,

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from treerings import Usage
+from treerings.usage_formats.reading import member
 
-from .answers import Facts, failure, of
+from .answers import Facts, failure
 
 __all__ = ["Choices", "Events", "Fold"]
 
@@ -88,40 +89,42 @@ class Choices:
 
     def take(self, event: Any) -> bool:
         if self._model is None:
-            self._model = of(event, "model") or None
+            self._model = member(event, "model") or None
         if self._id is None:
-            self._id = of(event, "id") or None
+            self._id = member(event, "id") or None
         spoken = False
-        for part in of(event, "choices") or ():
+        for part in member(event, "choices") or ():
             spoken = self._add(part) or spoken
-            if of(part, "usage"):  # Moonshot
+            if member(part, "usage"):  # Moonshot
                 self._reporting.append(event)
-        if of(event, "usage") or of(event, "x_groq"):
+        if member(event, "usage") or member(event, "x_groq"):
             self._reporting.append(event)
         return spoken
 
     def _add(self, part: Any) -> bool:
-        index = of(part, "index") or 0
+        index = member(part, "index") or 0
         choice = self._choices.get(index)
         if choice is None:
             if len(self._choices) >= MAX_CHOICES:
                 return False
             choice = self._choices[index] = _Choice()
-        reason = of(part, "finish_reason")
+        reason = member(part, "finish_reason")
         if reason:
             choice.finish_reason = reason
-        delta = of(part, "delta")
+        delta = member(part, "delta")
         if delta is None:
             choice.is_text = True
-            return _append(choice, "content", of(part, "text"))
-        choice.role = choice.role or of(delta, "role")
-        spoken = _append(choice, "content", of(delta, "content"))
-        spoken = _append(choice, "reasoning", of(delta, "reasoning_content") or of(delta, "reasoning")) or spoken
-        spoken = _append(choice, "refusal", of(delta, "refusal")) or spoken
-        for call in of(delta, "tool_calls") or ():
-            _add_call(choice.calls, of(call, "index"), of(call, "id"), of(call, "function"))
+            return _append(choice, "content", member(part, "text"))
+        choice.role = choice.role or member(delta, "role")
+        spoken = _append(choice, "content", member(delta, "content"))
+        spoken = (
+            _append(choice, "reasoning", member(delta, "reasoning_content") or member(delta, "reasoning")) or spoken
+        )
+        spoken = _append(choice, "refusal", member(delta, "refusal")) or spoken
+        for call in member(delta, "tool_calls") or ():
+            _add_call(choice.calls, member(call, "index"), member(call, "id"), member(call, "function"))
             spoken = True
-        if (function := of(delta, "function_call")) is not None:
+        if (function := member(delta, "function_call")) is not None:
             _add_call(choice.calls, 0, None, function)
             spoken = True
         return spoken
@@ -159,8 +162,8 @@ def _add_call(calls: dict[Any, dict[str, Any]], index: Any, call_id: Any, functi
             return
         call = calls[key] = {"id": call_id, "name": None, "arguments": _Text()}
     call["id"] = call["id"] or call_id
-    call["name"] = call["name"] or of(function, "name")
-    if isinstance(arguments := of(function, "arguments"), str):
+    call["name"] = call["name"] or member(function, "name")
+    if isinstance(arguments := member(function, "arguments"), str):
         call["arguments"].add(arguments)
 
 
@@ -196,24 +199,24 @@ class Events:
         self.complete = False
 
     def take(self, event: Any) -> bool:
-        kind = of(event, "type")
+        kind = member(event, "type")
         if not isinstance(kind, str):
             return False
         if kind.endswith((".delta", ".partial_image")):
-            delta = of(event, "delta")
+            delta = member(event, "delta")
             if isinstance(delta, str) and kind in ("response.output_text.delta", "transcript.text.delta"):
                 self._text.add(delta)
             return True
-        response = of(event, "response")
+        response = member(event, "response")
         if response is not None:
-            self._id = self._id or of(response, "id")
-            self._model = self._model or of(response, "model")
+            self._id = self._id or member(response, "id")
+            self._model = self._model or member(response, "model")
             if kind in ("response.completed", "response.incomplete", "response.failed"):
                 self._facts = self._read(response, self._provider)
                 self.complete = True
         elif kind == "error":
             self._facts = self.facts()
-            self._facts.error = failure(of(event, "code"), of(event, "message"))
+            self._facts.error = failure(member(event, "code"), member(event, "message"))
             self.complete = True
         elif kind.endswith((".completed", "text.done", "audio.done")) and not kind.startswith("response."):
             self._facts = self._last(event)
@@ -222,9 +225,9 @@ class Events:
 
     def _last(self, event: Any) -> Facts:
         """The last event of an image, a transcription or a speech is its answer."""
-        encoded = of(event, "b64_json")
+        encoded = member(event, "b64_json")
         names = ("size", "quality", "output_format", "background", "text", "id")
-        body = {name: of(event, name) for name in names}
+        body = {name: member(event, name) for name in names}
         if encoded is not None:
             body["data"] = [{"b64_json": encoded}]
         facts = self._read(body, self._provider)
