@@ -39,6 +39,14 @@ agent forester
   llm OpenAIChat
   tool rainfall
   llm OpenAIChat""",
+    "smolagents_code.py": """
+agent forester
+  llm gpt-4o-mini
+  tool python_interpreter
+    tool rainfall
+    tool rainfall
+  llm gpt-4o-mini
+  tool python_interpreter""",
     "haystack_pipeline.py": """
 workflow weather
   node prompt
@@ -61,6 +69,16 @@ workflow weather
     llm LiteLlm
     tool rainfall
     llm LiteLlm""",
+    "anthropic_sdk.py": """
+agent tool_runner
+  llm messages
+  tool rainfall
+  llm messages""",
+    "google_sdk.py": """
+agent send_message
+  llm generate_content
+  tool rainfall
+  llm generate_content""",
     "openai_sdk.py": """
 agent forester
   llm chat.completions

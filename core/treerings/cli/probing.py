@@ -79,7 +79,7 @@ def _answer(request: ModelRequest) -> Answer:
         return Answer("112 rings.")
     declared = tools[0]
     function: dict[str, Any] = declared.get("function") or (declared.get("functionDeclarations") or [declared])[0]
-    schema = next((function[name] for name in _SCHEMAS if function.get(name)), {})
+    schema: dict[str, Any] = next((function[name] for name in _SCHEMAS if function.get(name)), {})
     return Answer(tool_calls=[ToolCall(function["name"], {name: _value(of) for name, of in _needed(schema)})])
 
 
