@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from treerings.testing.model_anthropic import MESSAGES, anthropic_error, token_count
+from treerings.testing.model_audio import AUDIO
 from treerings.testing.model_formats import CHAT, TEXT, embeddings, moderations, openai_error
 from treerings.testing.model_gemini import (
     CONTENTS,
@@ -83,6 +84,8 @@ def _error_body(request: ModelRequest, status: int, message: str, code: str | No
 
 def rendered(request: ModelRequest, answer: Answer, number: int) -> tuple[HttpResponse, UsageTotal]:
     """The answer in the format of the endpoint, and the usage that it tells the client."""
+    if (sound := AUDIO.get(request.endpoint)) is not None:
+        return sound(request, answer)
     written = _FORMATS.get(request.endpoint)
     if written is None:
         raise ModelServerError(f"An answer cannot be given on {request.endpoint}; fail(...) and drop(...) can.")
