@@ -48,7 +48,8 @@ def _family(base: type) -> Iterator[type]:
     while pending:
         cls = pending.pop()
         yield cls
-        new: list[type] = [one for one in type.__subclasses__(cls) if one not in seen]
+        derived: list[type] = type.__subclasses__(cls)
+        new = [one for one in derived if one not in seen]
         seen.update(new)
         pending.extend(new)
 
