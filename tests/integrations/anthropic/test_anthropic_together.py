@@ -135,9 +135,24 @@ def test_the_probe_is_recorded(server: ModelServer, captured: Capture) -> None:
     server.call_tool("ring_count", {"tree": "oak"}).say("112 rings.", usage={"output_tokens": 5})
     probe(server.base_url)
 
-    assert captured.outline() == """\
+    assert (
+        captured.outline()
+        == """\
 agent tool_runner
   llm messages
   tool ring_count
   llm messages"""
+    )
     assert captured.workflow.totals.total_tokens == server.usage_served.total_tokens
+
+
+def test_doctors_model_gives_the_probes_tool_what_it_needs(captured: Capture) -> None:
+    from treerings.cli import probing
+    from treerings_anthropic.integration import probe
+
+    pytest.importorskip("anthropic.lib.tools")
+    with ModelServer(default=probing._answer) as server:
+        probe(server.base_url)
+
+    tool = captured.step("tool")
+    assert (tool.input, tool.output) == ({"tree": "oak"}, "oak: 112")

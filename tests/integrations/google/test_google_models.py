@@ -297,9 +297,23 @@ def test_the_probe_is_recorded(server: ModelServer, captured: Capture) -> None:
     server.call_tool("ring_count", {"tree": "oak"}).say("112 rings.", usage={"output_tokens": 5})
     probe(server.base_url)
 
-    assert captured.outline() == """\
+    assert (
+        captured.outline()
+        == """\
 agent send_message
   llm generate_content
   tool ring_count
   llm generate_content"""
+    )
     assert captured.workflow.totals.total_tokens == server.usage_served.total_tokens
+
+
+def test_doctors_model_gives_the_probes_tool_what_it_needs(captured: Capture) -> None:
+    from treerings.cli import probing
+    from treerings_google.integration import probe
+
+    with ModelServer(default=probing._answer) as server:
+        probe(server.base_url)
+
+    tool = captured.step("tool")
+    assert (tool.input, tool.output) == ({"tree": "oak"}, "oak: 112")
