@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 from treerings.usage import Usage
 
 
@@ -620,3 +621,20 @@ def test_models_of_sdks_are_read_by_their_fields_their_extras_and_their_properti
     assert Usage.from_provider(Answer(said=counts)) == Usage(input_tokens=3, output_tokens=2)
     assert Usage.from_stream([Answer(said=counts)]) == Usage(input_tokens=3, output_tokens=2)
     assert Usage.from_provider(Counts.model_construct()) == Usage()
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_object_that_does_not_hold_what_it_declares_is_read_without_a_warning() -> None:
+    class Counts(BaseModel):
+        input_tokens: int
+        output_tokens: int
+
+    class Response(BaseModel):
+        usage: Counts
+
+    odd: Any = {"prompt_tokens": 3, "completion_tokens": 2}
+    for response in (Response.model_construct(usage=odd), SimpleNamespace(usage=Response.model_construct(usage=odd))):
+        counts = known(response if isinstance(response, Response) else {"response": response.usage})
+        assert (counts["input_tokens"], counts["output_tokens"]) == (3, 2)
+    partly = Counts.model_construct(input_tokens="3", output_tokens=2)  # type: ignore[arg-type]
+    assert known({"usage": partly})["output_tokens"] == 2
