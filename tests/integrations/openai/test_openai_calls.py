@@ -419,3 +419,15 @@ def test_keys_and_headers_are_not_recorded(captured: Capture, server: ModelServe
         )
     shown = captured.outline(show=lambda step: str((step.input, step.output, step.attributes)))
     assert not any(secret in shown for secret in ("very-secret", "tok-123", "header-secret"))
+
+
+def test_sound_on_a_model_server_is_what_it_serves(captured: Capture, ask: Asking, server: ModelServer) -> None:
+    server.when(endpoint="audio/transcriptions").say("Hello.", usage={"input_tokens": 30, "output_tokens": 4})
+    server.when(endpoint="audio/speech").say("la la la")
+    ask("audio.transcriptions.create", model="gpt-4o-transcribe", file=("talk.wav", wave(1.0)))
+    ask("audio.speech.create", model="tts-1", voice="alloy", input="Sing.")
+    heard, said = captured.steps
+    assert heard.usage is not None
+    assert (heard.output, heard.usage.input_tokens, heard.usage.output_tokens) == ("Hello.", 30, 4)
+    assert server.requests[0].body["file"]["bytes"] == len(wave(1.0))
+    assert (said.output, said.usage and said.usage.requests) == ({"bytes": 8}, {"characters": 5})
