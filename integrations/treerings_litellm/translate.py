@@ -130,6 +130,9 @@ def answer(called: What, response: Any) -> Any:
         rows = _get(response, "data")
         first = _get(rows[0], "embedding") if isinstance(rows, list) and rows else None
         return {"vectors": len(rows or ()), "dimensions": len(first) if isinstance(first, list) else None}
+    if called.call_type == "speech":  # the SDK's response, whose `text` would be the sound
+        sound = _get(response, "content")
+        return {"bytes": len(sound)} if isinstance(sound, bytes) else None
     choices = _get(response, "choices")
     if isinstance(choices, list) and choices:
         said = [_plain(_get(choice, "message") or _get(choice, "text")) for choice in choices]
