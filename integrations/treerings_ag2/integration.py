@@ -15,8 +15,11 @@ from .recording import Recorded, turn
 
 __all__ = ["instrument", "probe", "uninstrument"]
 
-_TURN = "_drive_scope"
-"""Where every turn of an agent goes through, whichever method began it; the middleware of a turn is put together there."""
+_TURN = "_drive_scope" if hasattr(Agent, "_drive_scope") else "_turn_scope"
+"""Where every turn of an agent goes through, whichever method began it; the middleware of a turn is put together there.
+
+Before agents had plugins, there was one scope for what are two now.
+"""
 
 
 class UnknownVersion(TreeringsError, RuntimeError):
