@@ -198,7 +198,9 @@ def test_a_route_by_predicate_sees_the_whole_request(server: ModelServer, client
 
 
 def test_an_exhausted_script_says_what_was_asked_and_is_not_retried(server: ModelServer, client: OpenAI) -> None:
-    with pytest.raises(BadRequestError, match=r"No reply is left for request 1.*m\\?'.*How old is this oak.*server\.say"):
+    with pytest.raises(
+        BadRequestError, match=r"No reply is left for request 1.*m\\?'.*How old is this oak.*server\.say"
+    ):
         ask(client)
 
     assert len(server.requests) == 1
