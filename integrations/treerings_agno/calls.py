@@ -6,6 +6,7 @@ import asyncio
 import functools
 import inspect
 import logging
+import weakref
 from collections.abc import AsyncGenerator, Callable, Generator
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any
@@ -148,7 +149,8 @@ def watched(function: Callable[..., Any], kind: type[Call]) -> Callable[..., Any
 
         return awaiting
 
-    lazy = function.__name__.endswith("_stream")
+    name = function.__name__
+    lazy = name.endswith("_stream") or name in ("arun", "acontinue_run")  # these begin when they are read or awaited
 
     @functools.wraps(function)
     def calling(self: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -186,8 +188,15 @@ def _finished(call: Call, result: Any) -> Any:
 
 def _over_time(call: Call, result: Any) -> Any:
     if inspect.iscoroutine(result):
-        return _coroutine(call, result)
+        return _named(_coroutine(call, result), result)
     return _generator(call, result) if isinstance(result, GeneratorType) else _async_generator(call, result)
+
+
+def _named(watching: Any, coroutine: Any) -> Any:
+    """Our coroutine under the name of agno's; one that is dropped unawaited takes agno's with it, which warns of itself else."""
+    watching.__name__, watching.__qualname__ = coroutine.__name__, coroutine.__qualname__
+    weakref.finalize(watching, coroutine.close).atexit = False
+    return watching
 
 
 async def _coroutine(call: Call, coroutine: Any) -> Any:

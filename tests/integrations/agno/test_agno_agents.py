@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -414,3 +416,25 @@ def test_the_openai_sdk_is_below_each_call_and_counted_once(
     assert [step.parent_id for step in calls[1::2]] == [step.id for step in calls[::2]]
     totals, served = captured.workflow.totals, server.usage_served
     assert (totals.llm_calls, totals.input_tokens) == (2, served.input_tokens)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_coroutine_that_is_never_awaited_warns_as_without_us(
+    agent: Callable[..., Agent], recwarn: pytest.WarningsRecorder, captured: Capture, closed: bool
+) -> None:
+    def dropped() -> tuple[str, list[str]]:
+        coroutine: Any = agent().arun("How old?")
+        name = coroutine.__qualname__
+        if closed:
+            coroutine.close()
+        del coroutine
+        gc.collect()
+        warned = [str(warning.message) for warning in recwarn if "never awaited" in str(warning.message)]
+        recwarn.clear()
+        return name, warned
+
+    warnings.simplefilter("always")  # recwarn puts the filters back
+    watched = dropped()
+    integration.uninstrument()
+    assert watched == dropped()
+    assert not captured.workflows
