@@ -160,7 +160,7 @@ def start(client: Any, options: Any) -> SdkCall | None:
         Kind.LLM,
         path,
         source=SOURCE,
-        input=body["prompt"] if path == "completions" else prompt_of(body.get("messages"), body.get("system")),
+        input=body.get("prompt") if path == "completions" else prompt_of(body.get("messages"), body.get("system")),
         model=model if isinstance(model, str) else None,
         provider=provider,
         attributes=_attributes(path, body),

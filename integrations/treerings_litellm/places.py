@@ -48,23 +48,37 @@ def wrap_cache(answered: Callable[[Any, Any], None]) -> None:
     """
     if _wrapped:
         return
-    sync, asynchronous = LLMCachingHandler.sync_get_cache, LLMCachingHandler.async_get_cache
-    _wrapped.update(sync_get_cache=sync, async_get_cache=asynchronous)
+    for name in ("sync_get_cache", "_sync_get_cache"):  # before 1.106 they were private
+        if (sync := vars(LLMCachingHandler).get(name)) is not None:
+            _replace(name, _telling(sync, answered))
+    for name in ("async_get_cache", "_async_get_cache"):
+        if (asynchronous := vars(LLMCachingHandler).get(name)) is not None:
+            _replace(name, _telling_async(asynchronous, answered))
 
-    @functools.wraps(sync)
-    def sync_get_cache(self: Any, *args: Any, **kwargs: Any) -> Any:
-        found = sync(self, *args, **kwargs)
+
+def _telling(function: Callable[..., Any], answered: Callable[[Any, Any], None]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def get_cache(self: Any, *args: Any, **kwargs: Any) -> Any:
+        found = function(self, *args, **kwargs)
         _tell(answered, kwargs, found)
         return found
 
-    @functools.wraps(asynchronous)
-    async def async_get_cache(self: Any, *args: Any, **kwargs: Any) -> Any:
-        found = await asynchronous(self, *args, **kwargs)
+    return get_cache
+
+
+def _telling_async(function: Callable[..., Any], answered: Callable[[Any, Any], None]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def get_cache(self: Any, *args: Any, **kwargs: Any) -> Any:
+        found = await function(self, *args, **kwargs)
         _tell(answered, kwargs, found)
         return found
 
-    setattr(LLMCachingHandler, "sync_get_cache", sync_get_cache)  # noqa: B010  # mypy knows no assigned methods
-    setattr(LLMCachingHandler, "async_get_cache", async_get_cache)  # noqa: B010
+    return get_cache
+
+
+def _replace(name: str, function: Callable[..., Any]) -> None:
+    _wrapped[name] = vars(LLMCachingHandler)[name]
+    setattr(LLMCachingHandler, name, function)
 
 
 def unwrap_cache() -> None:

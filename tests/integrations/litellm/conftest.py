@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import os
 import sys
 import threading
@@ -39,7 +40,7 @@ def quiet() -> None:
     sys.modules.setdefault("soundfile", types.ModuleType("soundfile"))
     # The Responses API asks LiteLLM's MCP gateway whether it takes part; that needs a newer `mcp` than is installed here.
     try:
-        from mcp.types import CacheableResult  # noqa: F401
+        importlib.import_module("litellm.responses.mcp.litellm_proxy_mcp_handler")
     except ImportError:
         gateway: Any = types.ModuleType("litellm.responses.mcp.litellm_proxy_mcp_handler")
         gateway.LiteLLM_Proxy_MCP_Handler = type(
