@@ -21,6 +21,7 @@ from ag2.utils import MODEL_CONFIG_CONTEXT_DEPENDENCY_KEY
 from treerings import Kind, Status, StopWorkflow, runtime
 from treerings.claims import claim_call
 from treerings.context import OpenStep, current_step
+from treerings.request_parameters import REQUEST_PARAMETERS
 
 from . import payloads
 from .runs import Run, add, run_of
@@ -50,21 +51,6 @@ logger = logging.getLogger("treerings")
 SOURCE = "ag2"
 UNNAMED = "model call"
 """The name of a call whose model is not known at its start."""
-REQUEST = (
-    "frequency_penalty",
-    "max_completion_tokens",
-    "max_tokens",
-    "n",
-    "parallel_tool_calls",
-    "presence_penalty",
-    "reasoning_effort",
-    "seed",
-    "service_tier",
-    "stop",
-    "temperature",
-    "top_k",
-    "top_p",
-)
 PROVIDERS = {"gemini": "google", "vertexai": "google"}
 
 
@@ -195,7 +181,7 @@ def _said(config: Any, name: str) -> str | None:
 def _settings(config: Any) -> dict[str, Any]:
     """The sampling parameters; by name, for a configuration has its key and headers beside them."""
     try:
-        settings = {name: getattr(config, name, None) for name in REQUEST}
+        settings = {name: getattr(config, name, None) for name in REQUEST_PARAMETERS}
     except Exception:  # as in _said
         return {}
     return {name: value for name, value in settings.items() if isinstance(value, str | int | float | list)}

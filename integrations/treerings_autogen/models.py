@@ -10,6 +10,7 @@ from autogen_core import FunctionCall
 from autogen_core.models import ChatCompletionClient, CreateResult
 from treerings import Kind, Usage, runtime
 from treerings.context import OpenStep, current_step
+from treerings.request_parameters import REQUEST_PARAMETERS
 
 from . import payloads
 from .agents import run_around
@@ -23,21 +24,6 @@ __all__ = ["CLIENTS", "call_around", "call_watch"]
 SOURCE = "autogen"
 MAX_CALLS = 10_000
 
-REQUEST = (
-    "frequency_penalty",
-    "max_completion_tokens",
-    "max_tokens",
-    "n",
-    "parallel_tool_calls",
-    "presence_penalty",
-    "reasoning_effort",
-    "seed",
-    "service_tier",
-    "stop",
-    "temperature",
-    "top_k",
-    "top_p",
-)
 PROVIDERS = {
     "anthropic": "anthropic",
     "azure": "azure",
@@ -218,7 +204,7 @@ def _request(client: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     request: dict[str, Any] = {}
     for given in (getattr(client, "_create_args", None), kwargs.get("extra_create_args")):
         if isinstance(given, Mapping):
-            request.update({name: given[name] for name in REQUEST if given.get(name) is not None})
+            request.update({name: given[name] for name in REQUEST_PARAMETERS if given.get(name) is not None})
     choice = kwargs.get("tool_choice")
     if choice is not None and choice != "auto":
         request["tool_choice"] = choice if isinstance(choice, str) else getattr(choice, "name", None)

@@ -6,32 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from treerings.request_parameters import REQUEST_PARAMETERS
 from treerings.snapshot import snapshot
 
 from .runs import Run
 
 __all__ = ["NO_METADATA", "attributes_of", "labels_of", "request_of", "serialized_name", "thread_of"]
 
-REQUEST_PARAMETERS = frozenset(
-    {
-        "temperature",
-        "top_p",
-        "max_tokens",
-        "max_completion_tokens",
-        "max_output_tokens",
-        "n",
-        "seed",
-        "stop",
-        "stream",
-        "tool_choice",
-        "parallel_tool_calls",
-        "reasoning_effort",
-        "service_tier",
-        "frequency_penalty",
-        "presence_penalty",
-    }
-)
-"""What is kept of `invocation_params`; the rest may hold anything, credentials included."""
+_PARAMETERS = frozenset(REQUEST_PARAMETERS)
 KNOWN_METADATA = frozenset(
     {
         "langgraph_step",
@@ -151,7 +133,7 @@ def thread_of(metadata: Mapping[str, Any], parent: Run | None) -> str | None:
 
 def request_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
     request: dict[str, Any] = {}
-    for key in REQUEST_PARAMETERS.intersection(parameters):
+    for key in _PARAMETERS.intersection(parameters):
         value = parameters[key]
         if value is not None:
             request[key] = value if type(value) in (int, float, bool) else snapshot(value)

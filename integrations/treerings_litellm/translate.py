@@ -10,33 +10,11 @@ from typing import Any, NamedTuple
 
 from treerings import Kind, Usage
 from treerings.model_names import provider_id
+from treerings.request_parameters import REQUEST_PARAMETERS
 
 __all__ = ["What", "answer", "ended", "facts", "labels", "model", "nanoseconds", "provider", "request", "usage", "what"]
 
-REQUEST_PARAMETERS = frozenset(
-    {
-        "temperature",
-        "top_p",
-        "max_tokens",
-        "max_completion_tokens",
-        "max_output_tokens",
-        "n",
-        "seed",
-        "stop",
-        "stream",
-        "tool_choice",
-        "parallel_tool_calls",
-        "reasoning_effort",
-        "service_tier",
-        "frequency_penalty",
-        "presence_penalty",
-        "dimensions",
-        "size",
-        "quality",
-        "voice",
-        "top_n",
-    }
-)
+_PARAMETERS = frozenset((*REQUEST_PARAMETERS, "dimensions", "size", "quality", "voice", "top_n"))
 """What is kept of a call's parameters; the rest may hold anything, credentials included."""
 
 
@@ -91,7 +69,7 @@ def provider(details: Mapping[str, Any]) -> str | None:
 def request(details: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of the request that say how to sample."""
     given = details.get("optional_params")
-    return {key: given[key] for key in given if key in REQUEST_PARAMETERS} if isinstance(given, dict) else {}
+    return {key: given[key] for key in given if key in _PARAMETERS} if isinstance(given, dict) else {}
 
 
 def labels(details: Mapping[str, Any]) -> dict[str, str] | None:
